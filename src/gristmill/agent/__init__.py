@@ -1,0 +1,1 @@
+"""The process on each node that leases jobs, runs them, limits, measures and reports."""

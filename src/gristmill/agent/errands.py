@@ -1,0 +1,239 @@
+"""The agent's two conversations with the server: asking for work, and reporting.
+
+Both survive the server: results are kept until they are acknowledged, and after any gap the
+agent introduces itself again with everything it holds.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from gristmill.agent.connection import (
+    Address,
+    Connection,
+    NotRegisteredError,
+    RefusedError,
+    ServerAwayError,
+)
+from gristmill.agent.journal import Journal
+from gristmill.agent.runner import Runner
+from gristmill.domain.clock import Chance
+from gristmill.protocol.messages import (
+    Finished,
+    Held,
+    LeaseReply,
+    LeaseRequest,
+    ReadOutput,
+    Register,
+    Registered,
+    Report,
+    ReportReply,
+    Started,
+    Stream,
+)
+
+LEASE_WAIT = 10.0
+"""Seconds the server may hold a request for work; it doubles as the heartbeat."""
+
+REPORT_INTERVAL = 0.05
+"""Seconds between two reports while there is a stream of them; the first goes at once."""
+
+MOST_RESULTS = 2_000
+"""Results in one report."""
+
+SHORTEST_RETRY, LONGEST_RETRY = 0.1, 2.0
+
+log = structlog.get_logger()
+
+
+class Errands:
+    """Keeps the agent registered, fed and heard."""
+
+    def __init__(
+        self,
+        *,
+        runner: Runner,
+        journal: Journal,
+        introduce: Callable[[], Register],
+        address: Address,
+        token: str,
+        chance: Chance,
+    ) -> None:
+        self.last_contact = chance.monotonic()
+        self.stopping = asyncio.Event()
+        self.changed = asyncio.Event()
+        self._runner, self._journal, self._introduce = runner, journal, introduce
+        self._asking, self._telling = Connection(address, token), Connection(address, token)
+        self._chance = chance
+        self._agent = 0
+        self._telling_now = False
+        self._number = 0
+        self._registered = asyncio.Event()
+        self._lost = asyncio.Event()
+        self._lost.set()
+
+    async def keep_registered(self) -> None:
+        """Register at the start and whenever the server forgot us."""
+        pause = SHORTEST_RETRY
+        while True:
+            await self._lost.wait()
+            try:
+                await self._register()
+                pause = SHORTEST_RETRY
+            except (ServerAwayError, NotRegisteredError) as error:
+                log.debug("server.away", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY)
+
+    async def _register(self) -> None:
+        message = self._introduce()
+        reply = await self._telling.call("/agent/register", message, Registered)
+        self._agent = reply.agent
+        self.last_contact = self._chance.monotonic()
+        self._drop(reply.drop)
+        self._lost.clear()
+        self._registered.set()
+        self.changed.set()
+        log.info("agent.registered", agent=reply.agent, held=len(message.held))
+
+    def _forgotten(self) -> None:
+        self._registered.clear()
+        self._lost.set()
+
+    async def ask(self) -> None:
+        """Ask for work and orders, for ever."""
+        while not self.stopping.is_set():
+            await self._registered.wait()
+            self._number += 1
+            await self._ask_once()
+        await asyncio.Event().wait()
+
+    async def _ask_once(self) -> None:
+        runner, number = self._runner, self._number
+        pause = SHORTEST_RETRY
+        while self._registered.is_set():
+            request = LeaseRequest(
+                self._agent,
+                self._instance(),
+                number,
+                runner.free,
+                runner.waitlist.wishes(runner.capacity),
+                LEASE_WAIT,
+            )
+            try:
+                reply = await self._asking.call("/agent/lease", request, LeaseReply, LEASE_WAIT)
+            except NotRegisteredError:
+                self._forgotten()
+                return
+            except ServerAwayError as error:
+                log.debug("server.away", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY)
+                continue
+            self.last_contact = self._chance.monotonic()
+            await self._obey(reply)
+            return
+
+    async def _obey(self, reply: LeaseReply) -> None:
+        for held in reply.kill:
+            self._runner.kill((held.job, held.attempt, held.rank))
+        for wish in reply.read:
+            await self._send_output(wish)
+        self._runner.accept(reply.leases)
+        if reply.stop:
+            self.stopping.set()
+
+    @property
+    def all_told(self) -> bool:
+        """Whether the server has acknowledged everything."""
+        runner = self._runner
+        return not (runner.finished or runner.started or runner.returned or self._telling_now)
+
+    async def _send_output(self, wish: ReadOutput) -> None:
+        data = self._runner.read(
+            (wish.job, wish.attempt, wish.rank), Stream(wish.stream), wish.offset, wish.limit
+        )
+        path = f"/agent/output/{wish.request}?ended={int(data is None)}"
+        try:
+            await self._asking.post(path, data or b"")
+        except (ServerAwayError, RefusedError, NotRegisteredError) as error:
+            log.debug("output.not_sent", error=str(error))
+
+    async def tell(self) -> None:
+        """Report what happened, for ever: at once when it was quiet, else in batches."""
+        while True:
+            await self.changed.wait()
+            await self._registered.wait()
+            self.changed.clear()
+            began = self._chance.monotonic()
+            await self._tell_once()
+            elapsed = self._chance.monotonic() - began
+            if elapsed < REPORT_INTERVAL:
+                await asyncio.sleep(REPORT_INTERVAL - elapsed)
+
+    async def _tell_once(self) -> None:
+        self._telling_now = True
+        try:
+            await self._report()
+        finally:
+            self._telling_now = False
+
+    async def _report(self) -> None:
+        started, results = self._take()
+        runner = self._runner
+        report = Report(
+            self._agent,
+            self._instance(),
+            started,
+            results,
+            self._number,
+            runner.free,
+            {} if self.stopping.is_set() else runner.waitlist.wishes(runner.capacity),
+            list(runner.returned),
+        )
+        try:
+            reply = await self._telling.call("/agent/report", report, ReportReply)
+        except (ServerAwayError, NotRegisteredError) as error:
+            self._put_back(started, results)
+            if isinstance(error, NotRegisteredError):
+                self._forgotten()
+            else:
+                log.debug("server.away", error=str(error))
+                await asyncio.sleep(SHORTEST_RETRY)
+            return
+        self.last_contact = self._chance.monotonic()
+        del runner.returned[: len(report.returned)]
+        if results:
+            self._journal.acknowledged(results)
+            self._journal.compact(
+                [member.held for member in runner.running.values()], runner.finished
+            )
+        self._drop(reply.drop)
+        if runner.finished:
+            self.changed.set()
+
+    def _take(self) -> tuple[list[Started], list[Finished]]:
+        """Take what is to be told; a start that has ended already is told by its result."""
+        runner = self._runner
+        results = runner.finished[:MOST_RESULTS]
+        del runner.finished[:MOST_RESULTS]
+        started = list(runner.started.values())
+        runner.started.clear()
+        return started, results
+
+    def _put_back(self, started: list[Started], results: list[Finished]) -> None:
+        runner = self._runner
+        runner.finished[:0] = results
+        for start in started:
+            key = (start.job, start.attempt, start.rank)
+            if key in runner.running:
+                runner.started[key] = start
+        self.changed.set()
+
+    def _drop(self, members: list[Held]) -> None:
+        for held in members:
+            self._runner.drop((held.job, held.attempt, held.rank))
+
+    def _instance(self) -> str:
+        return self._runner.instance

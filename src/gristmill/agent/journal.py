@@ -1,0 +1,119 @@
+"""What the agent began and ended, on disk before anyone is told.
+
+Written without fsync: it must survive the agent's death, not the machine's. A new agent of the
+same node reads it, reports what the old one had not, and knows what was cut off.
+"""
+
+import os
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from gristmill.protocol.messages import Finished, Held
+
+LARGEST = 4 << 20
+"""Bytes after which the journal is rewritten as soon as everything in it is acknowledged."""
+
+_LENGTH = struct.Struct("<I")
+_encode = msgspec.msgpack.Encoder().encode
+_decode_finished = msgspec.msgpack.Decoder(Finished).decode
+_decode_held = msgspec.msgpack.Decoder(Held).decode
+
+
+class Journal:
+    """An append-only file of records: a letter, a length, msgpack."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def began(self, held: Held) -> None:
+        """Record that a member got a process."""
+        self._append(b"B", _encode(held))
+
+    def ended(self, finished: Finished) -> None:
+        """Record a result that is still to be reported."""
+        self._append(b"E", _encode(finished))
+
+    def acknowledged(self, results: Iterable[Finished]) -> None:
+        """Record that these results need not be reported again."""
+        records = b"".join(
+            _record(b"A", _encode(Held(result.job, result.attempt, result.rank)))
+            for result in results
+        )
+        self._size += os.write(self._descriptor, records)
+
+    def compact(self, running: Iterable[Held], unreported: Iterable[Finished]) -> None:
+        """Keep only what still matters, when the file has grown large."""
+        if self._size < LARGEST:
+            return
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            for held in running:
+                file.write(_record(b"B", _encode(held)))
+            for result in unreported:
+                file.write(_record(b"E", _encode(result)))
+        fresh.rename(self._path)
+        os.close(self._descriptor)
+        self._open()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        os.ftruncate(self._descriptor, 0)
+        self._size = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _append(self, kind: bytes, body: bytes) -> None:
+        self._size += os.write(self._descriptor, _record(kind, body))
+
+
+def _record(kind: bytes, body: bytes) -> bytes:
+    return kind + _LENGTH.pack(len(body)) + body
+
+
+class Past(msgspec.Struct):
+    """What an earlier agent left: members cut off by its death, and results not acknowledged."""
+
+    cut_off: list[Held]
+    results: list[Finished]
+
+
+def read_journal(path: Path) -> Past:
+    """Return what the journal of an earlier agent says; a torn last record is ignored."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Past([], [])
+    began: dict[tuple[int, int, int], Held] = {}
+    ended: dict[tuple[int, int, int], Finished] = {}
+    place = 0
+    while place + 5 <= len(data):
+        kind = data[place : place + 1]
+        (length,) = _LENGTH.unpack_from(data, place + 1)
+        body = data[place + 5 : place + 5 + length]
+        place += 5 + length
+        if len(body) < length:
+            break
+        if kind == b"E":
+            finished = _decode_finished(body)
+            key = (finished.job, finished.attempt, finished.rank)
+            began.pop(key, None)
+            ended[key] = finished
+        else:
+            held = _decode_held(body)
+            key = (held.job, held.attempt, held.rank)
+            if kind == b"B":
+                began[key] = held
+            else:
+                ended.pop(key, None)
+    return Past(list(began.values()), list(ended.values()))

@@ -1,0 +1,69 @@
+"""One member of a job on this agent, from lease to report."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from gristmill.agent.census import MemberProcesses
+from gristmill.agent.slots import Slot
+from gristmill.agent.steps import Step
+from gristmill.containers.images import ImageLease
+from gristmill.domain.job import JobSpec
+from gristmill.domain.outcome import TaskResult
+from gristmill.domain.resources import Capacity
+from gristmill.protocol.messages import Held, Lease
+
+Key = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class Member:
+    """What the agent knows of one member.
+
+    steps: what is still to run; current: what runs. cause: why the agent itself ends it,
+    empty while it does not. times: monotonic seconds, started_at: epoch seconds.
+    """
+
+    lease: Lease
+    spec: JobSpec
+    need: Capacity
+    steps: list[Step] = field(default_factory=list)
+    current: Step | None = None
+    pid: int = 0
+    first_pid: int = 0
+    env: dict[str, str] = field(default_factory=dict)
+    slot: Slot | None = None
+    cwd: str = ""
+    scratch_stamp: int | None = None
+    gpus: list[int] = field(default_factory=list)
+    started_at: float | None = None
+    began: float = 0.0
+    step_began: float = 0.0
+    results: list[TaskResult] = field(default_factory=list)
+    tries: int = 0
+    peak_kb: int = 0
+    cpu: float = 0.0
+    cause: str = ""
+    message: str = ""
+    ending: "asyncio.Task[None] | None" = None
+    processes: MemberProcesses | None = None
+    image: ImageLease | None = None
+    image_name: str = ""
+    engine_folder: str | None = None
+    hooks_due: bool = True
+    failed: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Job, attempt and rank."""
+        return (self.lease.job, self.lease.attempt, self.lease.rank)
+
+    @property
+    def held(self) -> Held:
+        """How the server calls it."""
+        return Held(*self.key)
+
+    def release_image(self) -> None:
+        """Let go of the image of the last container step."""
+        if self.image is not None:
+            self.image.release()
+            self.image = None

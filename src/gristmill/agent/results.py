@@ -1,0 +1,50 @@
+"""From a member that has ended to the message about it."""
+
+from gristmill.agent.member import Member
+from gristmill.domain.outcome import NON_ZERO_EXIT, SIGNALLED
+from gristmill.protocol.messages import Finished, Output
+
+
+def finished(member: Member, now: float, outputs: str) -> Finished:
+    """Build the report, taking the member's output out of its slot.
+
+    outputs: folder for streams too large to travel in the report.
+    """
+    exit_code = member.results[-1].exit_code if member.results else None
+    succeeded = not member.failed and not member.cause and bool(member.results)
+    stdout, stderr = _collect(member, outputs)
+    return Finished(
+        member.lease.job,
+        member.lease.attempt,
+        member.lease.rank,
+        member.lease.shape,
+        succeeded,
+        exit_code,
+        "" if succeeded else member.cause or _reason(exit_code),
+        member.started_at,
+        now,
+        member.first_pid,
+        member.cwd,
+        (member.peak_kb + 1023) // 1024,
+        member.cpu,
+        member.results,
+        stdout,
+        stderr,
+        member.message,
+    )
+
+
+def _reason(exit_code: int | None) -> str:
+    return SIGNALLED if exit_code is not None and exit_code < 0 else NON_ZERO_EXIT
+
+
+def _collect(member: Member, outputs: str) -> tuple[Output | None, Output | None]:
+    slot = member.slot
+    if slot is None:
+        return None, None
+    name = f"{outputs}/{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
+    collected = slot.stdout.collect(f"{name}.out"), slot.stderr.collect(f"{name}.err")
+    if member.ending is not None:
+        slot.stdout.discard()
+        slot.stderr.discard()
+    return collected

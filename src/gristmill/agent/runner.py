@@ -1,0 +1,320 @@
+"""The agent's heart: starts members, reaps their processes, turns ends into results.
+
+Everything happens on one thread. A member of a short job passes through start and one reap;
+looking after longer ones is the watch's business.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from gristmill.agent.census import members_of
+from gristmill.agent.ending import Ending, processes_of
+from gristmill.agent.journal import Journal
+from gristmill.agent.member import Key, Member
+from gristmill.agent.processes import own_children
+from gristmill.agent.results import finished
+from gristmill.agent.runtimes import CannotRunError, Runtimes
+from gristmill.agent.slots import Scratch, Slots
+from gristmill.agent.steps import environment, hook_steps, resolve_home, task_steps, wants_cleanup
+from gristmill.agent.waitlist import Waitlist
+from gristmill.domain.clock import Chance
+from gristmill.domain.job import JobSpec
+from gristmill.domain.outcome import (
+    BAD_WORKDIR,
+    CANCELLED_BY_USER,
+    COULD_NOT_START,
+    OVER_MEMORY,
+    TaskResult,
+)
+from gristmill.domain.resources import Capacity, need_of
+from gristmill.protocol.messages import Finished, Held, Lease, Started, Stream
+
+_decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
+
+_DEFAULT_SIGNALS = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+)
+"""What the agent or Python ignore or handle must not be inherited."""
+
+
+class Runner:
+    """Members waiting, running and ended on this agent.
+
+    on_change: called after anything worth reporting happened.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        instance: str,
+        capacity: Capacity,
+        base_environment: dict[str, str],
+        slots: Slots,
+        scratch: Scratch,
+        journal: Journal,
+        runtimes: Runtimes,
+        ending: Ending,
+        chance: Chance,
+        outputs: str,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.node, self.instance = node, instance
+        self.capacity, self.free = capacity, capacity.copy()
+        self.busy = asyncio.Event()
+        self.waitlist = Waitlist()
+        self.running: dict[Key, Member] = {}
+        self.started: dict[Key, Started] = {}
+        self.finished: list[Finished] = []
+        self.returned: list[Held] = []
+        self._by_pid: dict[int, Member] = {}
+        self._base, self._slots, self._scratch = base_environment, slots, scratch
+        self._journal, self._runtimes, self._ending = journal, runtimes, ending
+        self._chance, self._outputs, self._on_change = chance, outputs, on_change
+        self._gpus = list(range(capacity.gpus))
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def accept(self, leases: Iterable[Lease]) -> None:
+        """Take leases; start what fits."""
+        for lease in leases:
+            key = (lease.job, lease.attempt, lease.rank)
+            if key not in self.running:
+                spec = _decode_spec(lease.spec)
+                self.waitlist.add(Member(lease, spec, need_of(spec.resources)))
+        self.fill()
+
+    def fill(self) -> None:
+        """Start waiting members while there is room."""
+        while (member := self.waitlist.next_fitting(self.free)) is not None:
+            self._begin(member)
+
+    def held(self) -> list[Held]:
+        """Return every member that waits or runs."""
+        return [member.held for member in (*self.waitlist, *self.running.values())]
+
+    def ended(self) -> list[Held]:
+        """Return every member of which the result is still to be reported."""
+        return [Held(end.job, end.attempt, end.rank) for end in self.finished]
+
+    def kill_all(self, cause: str) -> None:
+        """End every member."""
+        for member in [*self.waitlist, *self.running.values()]:
+            self.kill(member.key, cause)
+
+    def give_back(self) -> None:
+        """Return to the server what has not begun."""
+        self.returned.extend(member.held for member in self.waitlist)
+        self.waitlist = Waitlist()
+        self._on_change()
+
+    def kill(self, key: Key, cause: str = CANCELLED_BY_USER) -> None:
+        """End a member, all of it, and report cause as the reason."""
+        waiting = self.waitlist.remove(key)
+        if waiting is not None:
+            waiting.cause = cause
+            self._report(waiting)
+            return
+        member = self.running.get(key)
+        if member is not None and not member.cause:
+            member.cause = cause
+            member.steps.clear()
+            self._ending.begin(member, self._settle)
+
+    def drop(self, key: Key) -> None:
+        """End a member that the server no longer wants to hear of."""
+        if self.waitlist.remove(key) is None:
+            self.kill(key)
+        self.finished = [end for end in self.finished if (end.job, end.attempt, end.rank) != key]
+
+    def read(self, key: Key, stream: Stream, offset: int, limit: int) -> bytes | None:
+        """Return bytes a running member has written; None when it does not run (any more)."""
+        member = self.running.get(key)
+        if member is None or member.slot is None:
+            return None
+        files = {Stream.STDOUT: member.slot.stdout, Stream.STDERR: member.slot.stderr}
+        return files[stream].read(offset, limit)
+
+    def reap(self) -> None:
+        """Collect every process that has ended."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            member = self._by_pid.pop(pid, None)
+            if member is not None:
+                seconds = usage.ru_utime + usage.ru_stime
+                self._step_ended(
+                    member, os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss
+                )
+
+    def _begin(self, member: Member) -> None:
+        self.free.take(member.need)
+        self.running[member.key] = member
+        self.busy.set()
+        member.began = self._chance.monotonic()
+        member.steps = task_steps(member.spec)
+        member.gpus = [self._gpus.pop(0) for _ in range(member.need.gpus)]
+        member.env = environment(self._base, member.spec, member.lease, self.node, member.gpus)
+        member.slot = self._slots.take()
+        if self._enter_workdir(member):
+            self._next_step(member)
+        else:
+            self._settle(member)
+
+    def _enter_workdir(self, member: Member) -> bool:
+        cwd = member.spec.cwd
+        if cwd is None:
+            member.cwd, member.scratch_stamp = self._scratch.take()
+            return True
+        member.cwd = resolve_home(cwd)
+        if os.path.isdir(member.cwd):
+            return True
+        member.cause, member.message = BAD_WORKDIR, f"no such folder: {member.cwd}"
+        return False
+
+    def _next_step(self, member: Member) -> None:
+        """Run the next step, or settle the member when there is none."""
+        if not member.steps and member.hooks_due and not member.cause:
+            member.hooks_due = False
+            member.steps = hook_steps(member.spec, succeeded=not member.failed)
+        if not member.steps:
+            self._settle(member)
+            return
+        member.current = member.steps.pop(0)
+        try:
+            pid = self._spawn(member)
+        except (OSError, ValueError, CannotRunError) as error:
+            self._could_not_run(member, error)
+            return
+        self._by_pid[pid] = member
+        member.pid = pid
+        if member.started_at is None:
+            self._note_start(member)
+
+    def _spawn(self, member: Member) -> int:
+        step, slot = member.current, member.slot
+        assert step is not None
+        assert slot is not None
+        words, env, cwd = self._runtimes.prepare(member, step)
+        os.chdir(cwd)
+        member.step_began = self._chance.monotonic()
+        try:
+            return os.posix_spawnp(
+                words[0],
+                words,
+                env,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, self._null, 0),
+                    (os.POSIX_SPAWN_DUP2, slot.stdout.descriptor, 1),
+                    (os.POSIX_SPAWN_DUP2, slot.stderr.descriptor, 2),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        finally:
+            os.chdir("/")
+
+    def _note_start(self, member: Member) -> None:
+        member.started_at = self._chance.now()
+        member.first_pid = member.pid
+        self._journal.began(member.held)
+        self.started[member.key] = Started(*member.key, member.started_at, member.pid, member.cwd)
+        self._on_change()
+
+    def _could_not_run(self, member: Member, error: Exception) -> None:
+        member.failed = True
+        member.steps.clear()
+        if isinstance(error, CannotRunError):
+            member.cause, member.message = error.reason, str(error)
+        elif member.current is not None and member.current.task is not None:
+            member.cause, member.message = COULD_NOT_START, str(error)
+        self._settle(member)
+
+    def _step_ended(self, member: Member, code: int, cpu: float, peak_kb: int) -> None:
+        step = member.current
+        assert step is not None
+        wall = self._chance.monotonic() - member.step_began
+        member.cpu += cpu
+        member.peak_kb = max(member.peak_kb, peak_kb)
+        if step.task is None:
+            self._next_step(member)
+            return
+        if code != 0 and member.tries < step.retries and not member.cause:
+            member.tries += 1
+            member.steps.insert(0, step)
+            self._next_step(member)
+            return
+        member.results.append(TaskResult(code, wall, cpu, peak_kb, member.tries))
+        member.tries = 0
+        if code != 0:
+            member.failed = True
+            member.steps.clear()
+        self._next_step(member)
+
+    def _settle(self, member: Member) -> None:
+        """The last step is over: report, once nothing of the member lives any more."""
+        if member.ending is not None and not member.ending.done():
+            return
+        if member.pid in self._by_pid:
+            return
+        if member.ending is None and self._left_something(member):
+            self._ending.begin(member, self._settle)
+            return
+        self._report(member)
+
+    def _left_something(self, member: Member) -> bool:
+        """Whether processes of the member outlived its last command."""
+        if member.first_pid == 0:
+            return False
+        try:
+            os.killpg(member.pid, 0)
+        except ProcessLookupError:
+            if all(child in self._by_pid for child in own_children()):
+                return False
+        except PermissionError:
+            return True
+        return bool(members_of(processes_of(member), thorough=True))
+
+    def _report(self, member: Member) -> None:
+        running = self.running.pop(member.key, None)
+        processes = member.processes
+        if member.failed and not member.cause and processes and processes.group.out_of_memory():
+            member.cause = OVER_MEMORY
+        result = finished(member, self._chance.now(), self._outputs)
+        self.finished.append(result)
+        if running is not None:
+            self._journal.ended(result)
+            self.waitlist.took(member, self._chance.monotonic() - member.began)
+            self._release(member)
+            self.fill()
+            if not self.running:
+                self.busy.clear()
+        self._on_change()
+
+    def _release(self, member: Member) -> None:
+        self.free.give(member.need)
+        self._gpus.extend(member.gpus)
+        self._ending.forget(member)
+        member.release_image()
+        if member.engine_folder is not None:
+            self._runtimes.cleanup(member)
+        if member.slot is not None:
+            self._slots.give_back(member.slot)
+        if member.scratch_stamp is not None:
+            if wants_cleanup(member.spec, succeeded=not member.failed and not member.cause):
+                shutil.rmtree(member.cwd, ignore_errors=True)
+            self._scratch.give_back(member.cwd, member.scratch_stamp)

@@ -1,0 +1,83 @@
+"""Looking after members that live longer than a moment: usage, memory, wall time."""
+
+import asyncio
+
+from gristmill.agent.cgroups import Cgroups
+from gristmill.agent.census import members_of
+from gristmill.agent.ending import processes_of
+from gristmill.agent.member import Member
+from gristmill.agent.runner import Runner
+from gristmill.agent.usage import Sampler
+from gristmill.domain.clock import Chance
+from gristmill.domain.outcome import OVER_MEMORY, OVER_WALLTIME
+
+YOUNG = 0.1
+"""Seconds a member lives before anything is spent on looking after it."""
+
+
+class Watch:
+    """A tick while something runs; nothing at all while nothing does."""
+
+    def __init__(self, runner: Runner, cgroups: Cgroups, sampler: Sampler, chance: Chance) -> None:
+        self._runner, self._cgroups, self._sampler = runner, cgroups, sampler
+        self._chance = chance
+        self._next_sample = 0.0
+
+    async def run(self) -> None:
+        """Look after members until cancelled."""
+        while True:
+            await self._runner.busy.wait()
+            await asyncio.sleep(self.tick())
+
+    def tick(self) -> float:
+        """Do what is due; return the seconds until something can be due again."""
+        now = self._chance.monotonic()
+        running = [member for member in self._runner.running.values() if member.pid]
+        for member in running:
+            if member.processes is None and now - member.began >= YOUNG:
+                self._look_after(member)
+        if now >= self._next_sample:
+            self._sample([member for member in running if member.processes is not None])
+            self._next_sample = now + self._sampler.pause
+        self._end_overdue(running, now)
+        return self._pause(running, now)
+
+    def _look_after(self, member: Member) -> None:
+        processes = processes_of(member)
+        name = f"{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
+        processes.group = self._cgroups.create(name, memory_limit(member))
+        processes.group.adopt(lambda: [stat.process.pid for stat in members_of(processes)])
+
+    def _sample(self, members: list[Member]) -> None:
+        known = [(member, processes_of(member)) for member in members]
+        self._sampler.sample([processes for _, processes in known])
+        for member, processes in known:
+            usage = self._sampler.usage(processes)
+            member.peak_kb = max(member.peak_kb, int(usage.peak_memory_mb * 1024))
+            limit = memory_limit(member)
+            if limit is not None and self._sampler.over_memory(processes, limit):
+                member.message = f"used {usage.memory_mb:.0f} MB of the {limit} MB asked for"
+                self._runner.kill(member.key, OVER_MEMORY)
+
+    def _end_overdue(self, members: list[Member], now: float) -> None:
+        for member in members:
+            limit = member.spec.resources.walltime
+            if limit is not None and now - member.began >= limit:
+                member.message = f"ran longer than {limit:g} s"
+                self._runner.kill(member.key, OVER_WALLTIME)
+
+    def _pause(self, members: list[Member], now: float) -> float:
+        pause = max(0.0, self._next_sample - now)
+        for member in members:
+            if member.processes is None:
+                pause = min(pause, YOUNG)
+            limit = member.spec.resources.walltime
+            if limit is not None and not member.cause:
+                pause = min(pause, max(0.0, member.began + limit - now))
+        return max(pause, 0.01)
+
+
+def memory_limit(member: Member) -> int | None:
+    """Return the megabytes at which the member is ended, if it is to be."""
+    wanted = member.spec.resources.memory
+    return wanted if member.spec.kill_over_memory and wanted > 0 else None

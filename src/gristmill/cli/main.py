@@ -1,0 +1,115 @@
+"""The ``gristmill`` command: its subcommands, and how it ends."""
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from gristmill.cli import (
+    agents,
+    declarations,
+    events,
+    failures,
+    images,
+    jobs,
+    logs,
+    serve,
+    submit,
+    tokens,
+    waiting,
+)
+from gristmill.cli.session import command
+
+EXIT_CODES = """\
+Exit codes: 0 well, 1 a job failed or the answer is no, 2 bad usage or input, 3 no server or not
+available, 4 not permitted, 5 not found, 124 waited long enough, 130 interrupted."""
+
+app = typer.Typer(
+    name="gristmill",
+    help="One queue for shell commands, containers and more.",
+    epilog=EXIT_CODES,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+image_app = typer.Typer(help="Container images from folders and archives.")
+token_app = typer.Typer(help="Access tokens.")
+
+VERBATIM = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "allow_interspersed_args": True,
+}
+
+app.command(context_settings=VERBATIM, add_help_option=False)(serve.serve)
+app.command(context_settings={"allow_interspersed_args": False})(command(submit.submit))
+app.command()(command(jobs.status))
+app.command()(command(jobs.jobs))
+app.command()(command(logs.logs))
+app.command()(command(waiting.wait))
+app.command()(command(jobs.cancel))
+app.command()(command(jobs.retry))
+app.command()(command(agents.agents))
+app.command()(command(events.events))
+app.command()(command(declarations.apply))
+app.command()(command(declarations.export))
+app.command(context_settings=VERBATIM, add_help_option=False)(agents.agent)
+image_app.command("add")(command(images.add))
+image_app.command("list")(command(images.show))
+image_app.command("remove")(command(images.remove))
+token_app.command("create")(command(tokens.create))
+token_app.command("list")(command(tokens.show))
+token_app.command("revoke")(command(tokens.revoke))
+app.add_typer(image_app, name="image")
+app.add_typer(token_app, name="token")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from gristmill import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; errors become a line on standard error."""
+    from gristmill.domain.errors import GristmillError
+
+    try:
+        result = typer.main.get_command(app).main(
+            arguments, prog_name="gristmill", standalone_mode=False
+        )
+    except typer.TyperException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except GristmillError as error:
+        return _fail(failures.one_line(error), failures.exit_code(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return failures.INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"gristmill: {' '.join(message.split())}\n")
+    return code
+
+
+def main() -> None:
+    """Run what the process was asked for, and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,292 @@
+"""The client for asyncio: the plain client's methods, to be awaited or iterated with async."""
+
+# ruff: noqa: ASYNC109 - the signatures are those of the plain client
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx2
+import msgspec
+
+from gristmill.client import calls, talks
+from gristmill.client.connection import AsyncConnection
+from gristmill.client.exchange import closed_early
+from gristmill.client.location import find
+from gristmill.client.models import (
+    AgentView,
+    Applied,
+    Changed,
+    Counts,
+    Event,
+    ImageView,
+    Info,
+    JobDetail,
+    JobFilters,
+    JobView,
+    NewToken,
+    Output,
+    StreamName,
+    Submitted,
+    TokenView,
+    TokenWish,
+    Where,
+)
+from gristmill.domain.clock import Chance
+from gristmill.domain.errors import UnavailableError
+from gristmill.domain.job import JobSpec
+
+
+class AsyncClient:
+    """A connection to a Gristmill server for code under asyncio.
+
+    url, token, home: where the server is; see location.find for what stands in for them.
+    timeout: seconds a request may take. patience: seconds for which a server that has
+    answered before is waited for when it goes away, as at a restart.
+
+    Every method raises what the server's errors stand for: InvalidInputError (with its
+    field), NotFoundError, ConflictError, NotAuthenticatedError, NotPermittedError,
+    UnavailableError, ServerError; and UnreachableError when nobody answers.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+        patience: float = 30.0,
+        chance: Chance = Chance(),  # noqa: B008 - frozen
+    ) -> None:
+        self._connection = AsyncConnection(find(url, token, home=home), timeout, patience, chance)
+        self._ask = self._connection.ask
+        self.location = self._connection.location
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connection.close()
+
+    async def submit(self, work: JobSpec | str, *, idempotency_key: str | None = None) -> JobView:
+        """Add one job, or a plain command as one.
+
+        idempotency_key: names this very submission, so that repeating it adds nothing; one
+        is made up when none is given, which makes a lost connection harmless.
+        """
+        return await self._ask(
+            calls.submit(calls.job_of(work), self._connection.key(idempotency_key))
+        )
+
+    async def submit_many(
+        self, works: Iterable[JobSpec | str], *, idempotency_key: str | None = None
+    ) -> Submitted:
+        """Add all of the jobs in one transaction, or none of them."""
+        specs = [calls.job_of(work) for work in works]
+        return await self._ask(calls.submit_many(specs, self._connection.key(idempotency_key)))
+
+    async def get(self, job_id: int) -> JobDetail:
+        """Everything about a job."""
+        return await self._ask(calls.get(job_id))
+
+    async def jobs(self, **filters: Unpack[JobFilters]) -> AsyncIterator[JobView]:
+        """Jobs that fit all filters, fetched page by page as they are consumed."""
+        piece = await self._ask(calls.jobs(filters))
+        for view in piece.jobs:
+            yield view
+        while piece.next is not None:
+            piece = await self._ask(calls.jobs(filters, piece.next))
+            for view in piece.jobs:
+                yield view
+
+    async def counts(self, *, group: str | None = None, owner: str | None = None) -> Counts:
+        """How many jobs are in each state."""
+        return await self._ask(calls.counts(group, owner))
+
+    async def wait(self, job_id: int, timeout: float | None = None) -> JobView:
+        """Return the job once it has ended. Raises WaitTimeoutError after timeout seconds."""
+        return await self._connection.talk(talks.wait(job_id, self._connection.deadline(timeout)))
+
+    async def wait_all(
+        self, ids: Iterable[int], timeout: float | None = None
+    ) -> AsyncIterator[JobView]:
+        """Yield the jobs in the order given, each as soon as it and those before it have ended."""
+        deadline = self._connection.deadline(timeout)
+        for job_id in ids:
+            yield await self._connection.talk(talks.wait(job_id, deadline))
+
+    async def wait_group(self, group: str, timeout: float | None = None) -> AsyncIterator[Counts]:
+        """Yield the group's counts again and again; ends when every job of it has ended."""
+        watch = talks.GroupWatch(group, self._connection.deadline(timeout))
+        while True:
+            counts = await self._ask(watch.call)
+            pause = watch.pause(counts)
+            yield counts
+            if pause is None:
+                return
+            await asyncio.sleep(pause)
+
+    async def cancel(self, job_id: int) -> JobView:
+        """End a job. Raises ConflictError when it has ended already."""
+        return await self._ask(calls.cancel(job_id))
+
+    async def retry(self, job_id: int) -> JobView:
+        """Run an ended job again. Raises ConflictError while it is active."""
+        return await self._ask(calls.retry(job_id))
+
+    async def cancel_many(
+        self, ids: Iterable[int] = (), *, group: str | None = None, states: Sequence[str] = ()
+    ) -> Changed:
+        """End the jobs with these ids, or those of a group or in these states."""
+        return await self._ask(calls.change("cancel", tuple(ids), group, states))
+
+    async def retry_many(
+        self, ids: Iterable[int] = (), *, group: str | None = None, states: Sequence[str] = ()
+    ) -> Changed:
+        """Run the jobs with these ids again, or those of a group or in these states."""
+        return await self._ask(calls.change("retry", tuple(ids), group, states))
+
+    async def forget(self, job_id: int) -> None:
+        """Remove an ended job and its output from the records."""
+        await self._ask(calls.forget(job_id))
+
+    async def read_output(
+        self, job_id: int, stream: StreamName = "stdout", **where: Unpack[Where]
+    ) -> Output:
+        """Read one piece of a stream."""
+        return await self._ask(calls.output(calls.output_request(job_id, stream, where)))
+
+    async def stdout(self, job_id: int) -> bytes:
+        """All that the job has written to standard output so far."""
+        return b"".join([data async for data in self.output(job_id)])
+
+    async def stderr(self, job_id: int) -> bytes:
+        """All that the job has written to standard error so far."""
+        return b"".join([data async for data in self.output(job_id, "stderr")])
+
+    async def output(
+        self,
+        job_id: int,
+        stream: StreamName = "stdout",
+        *,
+        follow: bool = False,
+        **where: Unpack[Where],
+    ) -> AsyncIterator[bytes]:
+        """Yield a stream in pieces.
+
+        follow: go on until the job has ended, across lost connections. It is never cut
+        short by a limit of its own, so ``limit`` is the size of a piece.
+        """
+        tail = talks.OutputTail(job_id, stream, where)
+        patience = self._connection.patience()
+        while True:
+            try:
+                if follow:
+                    async with self._connection.open(tail.follow()) as response:
+                        patience.reset()
+                        async for data in response.aiter_bytes():
+                            tail.took(data)
+                            yield data
+                piece = await self._ask(tail.piece())
+                tail.took(piece.data)
+                if piece.data:
+                    yield piece.data
+                elif piece.ended or not follow:
+                    return
+                else:
+                    raise closed_early()
+            except UnavailableError as error:
+                await self._connection.pause(patience, error)
+
+    async def events(
+        self, *, after: int | None = None, job_id: int | None = None, kind: str | None = None
+    ) -> AsyncIterator[Event]:
+        """Events as they happen, without end, taken up again after lost connections.
+
+        after: the id of the last event seen, None for only new ones. kind: a prefix such as
+        ``job.``.
+        """
+        last = "" if after is None else str(after)
+        decode = msgspec.json.Decoder(Event).decode
+        patience = self._connection.patience()
+        while True:
+            try:
+                async with self._connection.open(
+                    calls.events_request(last, job_id, kind)
+                ) as response:
+                    patience.reset()
+                    async for message in httpx2.EventSource(response):
+                        last = message.id
+                        if message.data:
+                            yield decode(message.data)
+                raise closed_early()
+            except UnavailableError as error:
+                await self._connection.pause(patience, error)
+
+    async def agents(self) -> tuple[AgentView, ...]:
+        """Every agent the server knows."""
+        return await self._ask(calls.agents())
+
+    async def agent(self, agent_id: int) -> AgentView:
+        """One agent."""
+        return await self._ask(calls.agent(agent_id))
+
+    async def drain_agent(self, agent_id: int) -> None:
+        """Give the agent no more work; what it holds goes on."""
+        await self._ask(calls.steer_agent(agent_id, "drain"))
+
+    async def resume_agent(self, agent_id: int) -> None:
+        """Give a drained agent work again."""
+        await self._ask(calls.steer_agent(agent_id, "resume"))
+
+    async def images(self) -> tuple[ImageView, ...]:
+        """Every image that was added."""
+        return await self._ask(calls.images())
+
+    async def add_image(
+        self, name: str, path: str, entrypoint: Sequence[str] | None = None
+    ) -> ImageView:
+        """Add an image from a folder or archive on the server's machine."""
+        return await self._ask(calls.add_image(name, path, entrypoint))
+
+    async def remove_image(self, name: str) -> None:
+        """Remove an image."""
+        await self._ask(calls.remove_image(name))
+
+    async def tokens(self) -> tuple[TokenView, ...]:
+        """Every token, without its secret."""
+        return await self._ask(calls.tokens())
+
+    async def create_token(self, user: str, **wish: Unpack[TokenWish]) -> NewToken:
+        """Make a token for a user; the secret is in the answer and never shown again."""
+        return await self._ask(calls.create_token(user, wish))
+
+    async def revoke_token(self, token_id: str) -> None:
+        """End a token at once."""
+        await self._ask(calls.revoke_token(token_id))
+
+    async def apply(
+        self, declaration: str, *, prune: bool = False, dry_run: bool = False
+    ) -> Applied:
+        """Declare objects in YAML. prune: remove what an earlier declaration alone made."""
+        return await self._ask(calls.apply(declaration.encode(), prune=prune, dry_run=dry_run))
+
+    async def export(self) -> str:
+        """Return the declared objects as YAML, secrets left out."""
+        return await self._ask(calls.export())
+
+    async def info(self) -> Info:
+        """Who the server is and who we are to it."""
+        return await self._ask(calls.info())

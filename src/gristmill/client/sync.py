@@ -1,0 +1,278 @@
+"""The client for plain code: every method waits for its answer."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx2
+import msgspec
+
+from gristmill.client import calls, talks
+from gristmill.client.connection import Connection
+from gristmill.client.exchange import closed_early
+from gristmill.client.location import find
+from gristmill.client.models import (
+    AgentView,
+    Applied,
+    Changed,
+    Counts,
+    Event,
+    ImageView,
+    Info,
+    JobDetail,
+    JobFilters,
+    JobView,
+    NewToken,
+    Output,
+    StreamName,
+    Submitted,
+    TokenView,
+    TokenWish,
+    Where,
+)
+from gristmill.domain.clock import Chance
+from gristmill.domain.errors import UnavailableError
+from gristmill.domain.job import JobSpec
+
+
+class Client:
+    """A connection to a Gristmill server, safe to share between threads.
+
+    url, token, home: where the server is; see location.find for what stands in for them.
+    timeout: seconds a request may take. patience: seconds for which a server that has
+    answered before is waited for when it goes away, as at a restart.
+
+    Every method raises what the server's errors stand for: InvalidInputError (with its
+    field), NotFoundError, ConflictError, NotAuthenticatedError, NotPermittedError,
+    UnavailableError, ServerError; and UnreachableError when nobody answers.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        home: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+        patience: float = 30.0,
+        chance: Chance = Chance(),  # noqa: B008 - frozen
+    ) -> None:
+        self._connection = Connection(find(url, token, home=home), timeout, patience, chance)
+        self._ask = self._connection.ask
+        self.location = self._connection.location
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    def submit(self, work: JobSpec | str, *, idempotency_key: str | None = None) -> JobView:
+        """Add one job, or a plain command as one.
+
+        idempotency_key: names this very submission, so that repeating it adds nothing; one
+        is made up when none is given, which makes a lost connection harmless.
+        """
+        return self._ask(calls.submit(calls.job_of(work), self._connection.key(idempotency_key)))
+
+    def submit_many(
+        self, works: Iterable[JobSpec | str], *, idempotency_key: str | None = None
+    ) -> Submitted:
+        """Add all of the jobs in one transaction, or none of them."""
+        specs = [calls.job_of(work) for work in works]
+        return self._ask(calls.submit_many(specs, self._connection.key(idempotency_key)))
+
+    def get(self, job_id: int) -> JobDetail:
+        """Everything about a job."""
+        return self._ask(calls.get(job_id))
+
+    def jobs(self, **filters: Unpack[JobFilters]) -> Iterator[JobView]:
+        """Jobs that fit all filters, fetched page by page as they are consumed."""
+        piece = self._ask(calls.jobs(filters))
+        yield from piece.jobs
+        while piece.next is not None:
+            piece = self._ask(calls.jobs(filters, piece.next))
+            yield from piece.jobs
+
+    def counts(self, *, group: str | None = None, owner: str | None = None) -> Counts:
+        """How many jobs are in each state."""
+        return self._ask(calls.counts(group, owner))
+
+    def wait(self, job_id: int, timeout: float | None = None) -> JobView:
+        """Return the job once it has ended. Raises WaitTimeoutError after timeout seconds."""
+        return self._connection.talk(talks.wait(job_id, self._connection.deadline(timeout)))
+
+    def wait_all(self, ids: Iterable[int], timeout: float | None = None) -> Iterator[JobView]:
+        """Yield the jobs in the order given, each as soon as it and those before it have ended."""
+        deadline = self._connection.deadline(timeout)
+        for job_id in ids:
+            yield self._connection.talk(talks.wait(job_id, deadline))
+
+    def wait_group(self, group: str, timeout: float | None = None) -> Iterator[Counts]:
+        """Yield the group's counts again and again; ends when every job of it has ended."""
+        watch = talks.GroupWatch(group, self._connection.deadline(timeout))
+        while True:
+            counts = self._ask(watch.call)
+            pause = watch.pause(counts)
+            yield counts
+            if pause is None:
+                return
+            time.sleep(pause)
+
+    def cancel(self, job_id: int) -> JobView:
+        """End a job. Raises ConflictError when it has ended already."""
+        return self._ask(calls.cancel(job_id))
+
+    def retry(self, job_id: int) -> JobView:
+        """Run an ended job again. Raises ConflictError while it is active."""
+        return self._ask(calls.retry(job_id))
+
+    def cancel_many(
+        self, ids: Iterable[int] = (), *, group: str | None = None, states: Sequence[str] = ()
+    ) -> Changed:
+        """End the jobs with these ids, or those of a group or in these states."""
+        return self._ask(calls.change("cancel", tuple(ids), group, states))
+
+    def retry_many(
+        self, ids: Iterable[int] = (), *, group: str | None = None, states: Sequence[str] = ()
+    ) -> Changed:
+        """Run the jobs with these ids again, or those of a group or in these states."""
+        return self._ask(calls.change("retry", tuple(ids), group, states))
+
+    def forget(self, job_id: int) -> None:
+        """Remove an ended job and its output from the records."""
+        self._ask(calls.forget(job_id))
+
+    def read_output(
+        self, job_id: int, stream: StreamName = "stdout", **where: Unpack[Where]
+    ) -> Output:
+        """Read one piece of a stream."""
+        return self._ask(calls.output(calls.output_request(job_id, stream, where)))
+
+    def stdout(self, job_id: int) -> bytes:
+        """All that the job has written to standard output so far."""
+        return b"".join(self.output(job_id))
+
+    def stderr(self, job_id: int) -> bytes:
+        """All that the job has written to standard error so far."""
+        return b"".join(self.output(job_id, "stderr"))
+
+    def output(
+        self,
+        job_id: int,
+        stream: StreamName = "stdout",
+        *,
+        follow: bool = False,
+        **where: Unpack[Where],
+    ) -> Iterator[bytes]:
+        """Yield a stream in pieces.
+
+        follow: go on until the job has ended, across lost connections. It is never cut
+        short by a limit of its own, so ``limit`` is the size of a piece.
+        """
+        tail = talks.OutputTail(job_id, stream, where)
+        patience = self._connection.patience()
+        while True:
+            try:
+                if follow:
+                    with self._connection.open(tail.follow()) as response:
+                        patience.reset()
+                        for data in response.iter_bytes():
+                            tail.took(data)
+                            yield data
+                piece = self._ask(tail.piece())
+                tail.took(piece.data)
+                if piece.data:
+                    yield piece.data
+                elif piece.ended or not follow:
+                    return
+                else:
+                    raise closed_early()
+            except UnavailableError as error:
+                self._connection.pause(patience, error)
+
+    def events(
+        self, *, after: int | None = None, job_id: int | None = None, kind: str | None = None
+    ) -> Iterator[Event]:
+        """Events as they happen, without end, taken up again after lost connections.
+
+        after: the id of the last event seen, None for only new ones. kind: a prefix such as
+        ``job.``.
+        """
+        last = "" if after is None else str(after)
+        decode = msgspec.json.Decoder(Event).decode
+        patience = self._connection.patience()
+        while True:
+            try:
+                with self._connection.open(calls.events_request(last, job_id, kind)) as response:
+                    patience.reset()
+                    for message in httpx2.EventSource(response):
+                        last = message.id
+                        if message.data:
+                            yield decode(message.data)
+                raise closed_early()
+            except UnavailableError as error:
+                self._connection.pause(patience, error)
+
+    def agents(self) -> tuple[AgentView, ...]:
+        """Every agent the server knows."""
+        return self._ask(calls.agents())
+
+    def agent(self, agent_id: int) -> AgentView:
+        """One agent."""
+        return self._ask(calls.agent(agent_id))
+
+    def drain_agent(self, agent_id: int) -> None:
+        """Give the agent no more work; what it holds goes on."""
+        self._ask(calls.steer_agent(agent_id, "drain"))
+
+    def resume_agent(self, agent_id: int) -> None:
+        """Give a drained agent work again."""
+        self._ask(calls.steer_agent(agent_id, "resume"))
+
+    def images(self) -> tuple[ImageView, ...]:
+        """Every image that was added."""
+        return self._ask(calls.images())
+
+    def add_image(self, name: str, path: str, entrypoint: Sequence[str] | None = None) -> ImageView:
+        """Add an image from a folder or archive on the server's machine."""
+        return self._ask(calls.add_image(name, path, entrypoint))
+
+    def remove_image(self, name: str) -> None:
+        """Remove an image."""
+        self._ask(calls.remove_image(name))
+
+    def tokens(self) -> tuple[TokenView, ...]:
+        """Every token, without its secret."""
+        return self._ask(calls.tokens())
+
+    def create_token(self, user: str, **wish: Unpack[TokenWish]) -> NewToken:
+        """Make a token for a user; the secret is in the answer and never shown again."""
+        return self._ask(calls.create_token(user, wish))
+
+    def revoke_token(self, token_id: str) -> None:
+        """End a token at once."""
+        self._ask(calls.revoke_token(token_id))
+
+    def apply(self, declaration: str, *, prune: bool = False, dry_run: bool = False) -> Applied:
+        """Declare objects in YAML. prune: remove what an earlier declaration alone made."""
+        return self._ask(calls.apply(declaration.encode(), prune=prune, dry_run=dry_run))
+
+    def export(self) -> str:
+        """Return the declared objects as YAML, secrets left out."""
+        return self._ask(calls.export())
+
+    def info(self) -> Info:
+        """Who the server is and who we are to it."""
+        return self._ask(calls.info())

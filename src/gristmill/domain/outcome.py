@@ -1,0 +1,72 @@
+"""How an attempt ended, and what that means for its job."""
+
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+
+from gristmill.domain.retry import RetryPolicy, backoff
+from gristmill.domain.state import JobState, Trigger
+
+NON_ZERO_EXIT = "command exited non-zero"
+SIGNALLED = "command was ended by a signal"
+COULD_NOT_START = "command failed to start"
+OVER_MEMORY = "command used too much memory"
+OVER_WALLTIME = "command used too much time"
+CANCELLED_BY_USER = "cancelled by user"
+LOST = "lost contact with the agent"
+AGENT_DIED = "the agent died"
+QUEUE_TIMEOUT = "waited in the queue longer than allowed"
+IMAGE_UNAVAILABLE = "container image is not available"
+NO_CONTAINER_ENGINE = "no container engine on the node"
+GANG_MEMBER_FAILED = "another member of the gang failed"
+STOPPED_WITH_SERVER = "stopped with the server"
+DISK_FULL = "ran out of disk space"
+BAD_WORKDIR = "working directory does not exist"
+
+NEVER_RETRIED = frozenset({CANCELLED_BY_USER, BAD_WORKDIR})
+
+
+class TaskResult(msgspec.Struct, array_like=True, frozen=True):
+    """One task of an attempt: exit code (negative: signal), seconds, CPU seconds, KiB, repeats."""
+
+    exit_code: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_kb: int
+    retries: int = 0
+
+
+class Verdict(NamedTuple):
+    """What becomes of the job: its next state, the move, and when it may run again."""
+
+    trigger: Trigger
+    state: JobState
+    delay: float
+
+
+def judge(
+    policy: RetryPolicy,
+    *,
+    succeeded: bool,
+    exit_code: int | None,
+    reason: str,
+    cancel_requested: bool,
+    retries_left: int,
+    failures: int,
+    random: Random,
+) -> Verdict:
+    """Decide what a finished attempt means for its job.
+
+    failures: failed attempts including this one. A cancelled job whose command still
+    succeeded counts as complete.
+    """
+    if succeeded:
+        return Verdict(Trigger.SUCCEED, JobState.COMPLETE, 0.0)
+    if cancel_requested:
+        return Verdict(Trigger.CANCEL, JobState.CANCELLED, 0.0)
+    if retries_left <= 0 or exit_code in policy.fatal_exit_codes or reason in NEVER_RETRIED:
+        return Verdict(Trigger.FAIL_FINAL, JobState.BURIED, 0.0)
+    delay = backoff(policy, failures, random)
+    target = JobState.DELAYED if delay > 0 else JobState.READY
+    return Verdict(Trigger.FAIL_RETRY, target, delay)

@@ -1,0 +1,1 @@
+"""Who provides nodes: so far, this machine."""

@@ -1,0 +1,1 @@
+"""The native interface: everything, in native terms, under /v1."""

@@ -1,0 +1,187 @@
+"""/v1/agents, images, tokens, declarations: what keeps the place running."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from litestar import Controller, Response, delete, get, post
+from litestar.params import Parameter
+
+from gristmill import __version__
+from gristmill.domain.errors import InvalidInputError, NotFoundError
+from gristmill.domain.identity import DEFAULT_SCOPES, Identity
+from gristmill.native import translate, wire
+from gristmill.native.documented import YAML_TEXT
+from gristmill.native.jobs import AnyRequest
+from gristmill.services.house import House
+from gristmill.services.tokens import parse_expires
+
+AgentNumber = Annotated[int, Parameter(ge=1, le=(1 << 63) - 1, description="the agent's id")]
+
+
+class AgentRoutes(Controller):
+    """Agents, connected or not."""
+
+    path = "/v1/agents"
+    tags = ("agents",)
+
+    @get(summary="List agents")
+    async def list_agents(self, house: House, reader: Identity) -> wire.AgentList:
+        """Return every agent that ever registered."""
+        del reader
+        return wire.AgentList(
+            [
+                translate.agent_view(view.row, view.live, view.held, view.seen)
+                for view in await house.agents.overview()
+            ]
+        )
+
+    @get("/{agent:int}", summary="One agent")
+    async def detail(self, house: House, reader: Identity, agent: AgentNumber) -> wire.AgentView:
+        """Return an agent."""
+        del reader
+        return await _agent(house, agent)
+
+    @post("/{agent:int}/drain", status_code=200, summary="Give an agent no more work")
+    async def drain(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
+        """Let what runs there finish; give it nothing new."""
+        del admin
+        await house.agents.set_draining(agent, draining=True)
+        return await _agent(house, agent)
+
+    @post("/{agent:int}/resume", status_code=200, summary="Give an agent work again")
+    async def resume(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
+        """End the draining."""
+        del admin
+        await house.agents.set_draining(agent, draining=False)
+        return await _agent(house, agent)
+
+
+async def _agent(house: House, number: int) -> wire.AgentView:
+    for view in await house.agents.overview():
+        if view.row.id == number:
+            return translate.agent_view(view.row, view.live, view.held, view.seen)
+    raise NotFoundError(f"there is no agent {number}")
+
+
+class ImageRoutes(Controller):
+    """Container images on the server."""
+
+    path = "/v1/images"
+    tags = ("images",)
+
+    @get(summary="List images")
+    async def list_images(self, house: House, reader: Identity) -> wire.ImageList:
+        """Return the stored images."""
+        del reader
+        images = await asyncio.to_thread(house.images.list)
+        return wire.ImageList([translate.image_view(image) for image in images])
+
+    @post(summary="Add an image")
+    async def add(self, house: House, admin: Identity, data: wire.NewImage) -> wire.ImageView:
+        """Add an image from a folder or archive on the server."""
+        del admin
+        path = Path(data.path).expanduser()
+        if not path.is_absolute():
+            raise InvalidInputError(f"{data.path!r} is not an absolute path", "path")
+        image = await asyncio.to_thread(house.images.add, data.name, path, data.entrypoint)
+        return translate.image_view(image)
+
+    @delete("/{name:path}", summary="Remove an image")
+    async def remove(self, house: House, admin: Identity, name: str) -> None:
+        """Remove an image; jobs that use it now keep it until they end."""
+        del admin
+        await asyncio.to_thread(house.images.remove, name.removeprefix("/"))
+
+
+class TokenRoutes(Controller):
+    """Credentials."""
+
+    path = "/v1/tokens"
+    tags = ("tokens",)
+
+    @get(summary="List credentials")
+    async def list_tokens(self, house: House, admin: Identity) -> wire.TokenList:
+        """Return the credentials in force; never their secrets."""
+        del admin
+        return wire.TokenList(
+            [
+                wire.TokenView(
+                    record.id,
+                    record.kind,
+                    record.user,
+                    list(record.groups),
+                    list(record.scopes),
+                    translate.moment(record.created_at),  # type: ignore[arg-type]
+                    translate.moment(record.expires_at),
+                )
+                for record in await house.tokens.list()
+            ]
+        )
+
+    @post(summary="Give out a credential")
+    async def create(self, house: House, admin: Identity, data: wire.NewToken) -> wire.TokenSecret:
+        """Give out a JWT or an API key; its secret is in this reply only."""
+        del admin
+        created = await house.tokens.create(
+            data.user,
+            groups=data.groups,
+            scopes=DEFAULT_SCOPES if data.scopes is None else data.scopes,
+            expires_in=parse_expires(data.expires),
+            email=data.email,
+            api_key=data.api_key,
+        )
+        return wire.TokenSecret(
+            created.id, created.secret_text, translate.moment(created.expires_at)
+        )
+
+    @delete("/{token:str}", summary="Revoke a credential")
+    async def revoke(self, house: House, admin: Identity, token: str) -> None:
+        """End a credential at once."""
+        del admin
+        await house.tokens.revoke(token)
+
+
+class DeclarationRoutes(Controller):
+    """What is declared with files, and what the server says of itself."""
+
+    path = "/v1"
+    tags = ("administration",)
+
+    @post("/apply", status_code=200, operation_class=YAML_TEXT, summary="Apply declarations")
+    async def apply(
+        self,
+        request: AnyRequest,
+        house: House,
+        admin: Identity,
+        prune: bool = False,
+        dry_run: bool = False,
+    ) -> wire.AppliedView:
+        """Make true what the YAML body says, all of it or nothing."""
+        del admin
+        body = await request.body()
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidInputError(f"the body is not UTF-8: {error}") from error
+        applied = await house.declarations.apply(text, prune=prune, dry_run=dry_run)
+        return wire.AppliedView(
+            list(applied.created), list(applied.updated), applied.unchanged, list(applied.pruned)
+        )
+
+    @get("/export", summary="Export declarations", media_type="application/yaml")
+    async def export(self, house: House, admin: Identity) -> Response[str]:
+        """Return everything declared, secrets left out."""
+        del admin
+        return Response(await house.declarations.export(), media_type="application/yaml")
+
+    @get("/info", summary="Server and caller")
+    async def info(self, house: House, reader: Identity) -> wire.Info:
+        """Return what the server is, and who the caller is to it."""
+        return wire.Info(
+            __version__,
+            reader.user,
+            sorted(reader.scopes),
+            house.chance.monotonic() - house.started,
+            str(house.home) if reader.admin else None,
+        )

@@ -1,0 +1,50 @@
+"""Is it alive, is it ready, and how is it doing: /healthz, /readyz, /metrics."""
+
+import asyncio
+
+from litestar import Response, get
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from gristmill.domain.errors import UnavailableError
+from gristmill.domain.identity import Identity
+from gristmill.domain.state import JobState
+from gristmill.services.house import House
+
+READY_LIMIT = 5.0
+"""Seconds the database has to answer."""
+
+
+@get("/healthz", tags=["health"], summary="Whether the process lives")
+async def healthz() -> dict[str, str]:
+    """Answer as long as the event loop turns."""
+    return {"status": "ok"}
+
+
+@get("/readyz", tags=["health"], summary="Whether work can be taken")
+async def readyz(house: House) -> dict[str, str]:
+    """Answer 200 when a durable write goes through, else 503."""
+    try:
+        async with asyncio.timeout(READY_LIMIT):
+            await house.database.write(lambda tx: tx.all("get_schema_version"))
+    except TimeoutError as error:
+        raise UnavailableError("the database does not answer") from error
+    return {"status": "ready"}
+
+
+@get("/metrics", tags=["health"], summary="Prometheus metrics", media_type="text/plain")
+async def metrics(house: House, reader: Identity) -> Response[bytes]:
+    """Return gauges in Prometheus' text format; counts come from counters."""
+    counts = await house.listing.counts(reader, None, None)
+    agents = await house.agents.overview()
+    registry = CollectorRegistry()
+    jobs = Gauge("gristmill_jobs", "Jobs by state", ["state"], registry=registry)
+    for state in JobState:
+        jobs.labels(state.word).set(counts[state])
+    online = Gauge("gristmill_agents_connected", "Agents connected now", registry=registry)
+    online.set(sum(view.live is not None for view in agents))
+    last = Gauge("gristmill_last_event_id", "Events recorded so far", registry=registry)
+    last.set(await house.events.last())
+    uptime = Gauge("gristmill_uptime_seconds", "Seconds since the start", registry=registry)
+    uptime.set(house.chance.monotonic() - house.started)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -1,0 +1,1 @@
+"""The messages between agents and the server: msgpack, versioned, nothing else shared."""

@@ -1,0 +1,199 @@
+"""What agents and the server say to each other.
+
+Everything is msgpack with positional fields: append new fields at the end, with defaults, and
+raise PROTOCOL_VERSION when an old peer could misread them.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+from gristmill.domain.outcome import TaskResult
+from gristmill.domain.resources import Capacity
+
+PROTOCOL_VERSION = 1
+
+
+class Stream(IntEnum):
+    """An output stream of a member. The numbers are stored; never renumber."""
+
+    STDOUT = 1
+    STDERR = 2
+
+
+class _Message(msgspec.Struct, array_like=True, frozen=True):
+    pass
+
+
+class Held(_Message, frozen=True):
+    """One member of an attempt that an agent has, queued or running."""
+
+    job: int
+    attempt: int
+    rank: int = 0
+
+
+class Register(_Message, frozen=True):
+    """An agent introduces itself, at its start and whenever it lost the server.
+
+    node: stable id of this agent's home. instance: new at every agent start.
+    boot_id, pid, process_start: tell a server on the same machine which process this is.
+    shares_files: the server can read the agent's output files by path.
+    held: members it has, queued or running; the server forgets any other it thought were there.
+    ended: members of which the result is still to be reported.
+    """
+
+    version: int
+    node: str
+    instance: str
+    hostname: str
+    address: str
+    boot_id: str
+    pid: int
+    process_start: float
+    shares_files: bool
+    capacity: Capacity
+    labels: dict[str, str]
+    pools: list[str]
+    runtimes: list[str]
+    notes: list[str]
+    held: list[Held]
+    ended: list[Held]
+
+
+class Registered(_Message, frozen=True):
+    """The server's answer: the agent's number, and members it must end without a report."""
+
+    agent: int
+    heartbeat: float
+    drop: list[Held]
+
+
+class GangPlace(_Message, frozen=True):
+    """Where a member stands in its gang. hosts: one a rank, in rank order."""
+
+    size: int
+    hosts: list[str]
+    port: int
+
+
+class Lease(_Message, frozen=True):
+    """One member of a job to run. spec is the stored msgpack of a JobSpec."""
+
+    job: int
+    attempt: int
+    rank: int
+    shape: int
+    spec: msgspec.Raw
+    env: dict[str, str]
+    gang: GangPlace | None = None
+    images: dict[str, str] = {}
+
+
+class ReadOutput(_Message, frozen=True):
+    """The server wants bytes of a running member's output; answered under this request id."""
+
+    request: int
+    job: int
+    attempt: int
+    rank: int
+    stream: Stream
+    offset: int
+    limit: int
+
+
+class LeaseRequest(_Message, frozen=True):
+    """What the agent could take now.
+
+    number: grows with each request; sent again with the same number when the reply was lost,
+    it gets the same reply. free: what is not in use. hot: shape -> how many more than fit now
+    it would start within a fraction of a second, so that short commands never wait for a round
+    trip. wait: seconds the server may hold the request.
+    """
+
+    agent: int
+    instance: str
+    number: int
+    free: Capacity
+    hot: dict[int, int]
+    wait: float
+
+
+class LeaseReply(_Message, frozen=True):
+    """Work and orders. stop: leave once nothing is held."""
+
+    leases: list[Lease]
+    kill: list[Held]
+    read: list[ReadOutput]
+    stop: bool = False
+
+
+class Output(_Message, frozen=True):
+    """The whole of one finished stream: its size and either its bytes or where they are.
+
+    data: when small. path: a file the server can read. Neither: it was uploaded.
+    """
+
+    size: int
+    data: bytes = b""
+    path: str = ""
+
+
+class Started(_Message, frozen=True):
+    """A member has a process."""
+
+    job: int
+    attempt: int
+    rank: int
+    at: float
+    pid: int
+    cwd: str
+
+
+class Finished(_Message, frozen=True):
+    """A member has ended; sent again until it is acknowledged.
+
+    started_at: None when no process ever ran. exit_code: of the last task, negative for a
+    signal, None when none ran. peak_memory: megabytes. cpu: seconds.
+    """
+
+    job: int
+    attempt: int
+    rank: int
+    shape: int
+    succeeded: bool
+    exit_code: int | None
+    reason: str
+    started_at: float | None
+    ended_at: float
+    pid: int
+    cwd: str
+    peak_memory: int
+    cpu: float
+    tasks: list[TaskResult]
+    stdout: Output | None = None
+    stderr: Output | None = None
+    message: str = ""
+
+
+class Report(_Message, frozen=True):
+    """What happened on the agent since its last acknowledged report.
+
+    request, free, hot: bring the lease request of that number up to date while it waits.
+    returned: members given back without having begun.
+    """
+
+    agent: int
+    instance: str
+    started: list[Started]
+    finished: list[Finished]
+    request: int
+    free: Capacity
+    hot: dict[int, int]
+    returned: list[Held] = []
+
+
+class ReportReply(_Message, frozen=True):
+    """Everything in the report is on disk. drop: members to end without a further report."""
+
+    drop: list[Held]

@@ -1,0 +1,68 @@
+"""The gateway: chooses an app by the path, and refuses listeners an app does not speak on."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gristmill.server.asgi import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    close_connection,
+    error_body,
+    listener_of,
+    send_error,
+    under,
+)
+
+EVERYWHERE = frozenset({"http", "https", "unix"})
+NATIVE_PREFIXES = ("/v1", "/v2", "/ui", "/docs", "/metrics", "/healthz", "/readyz", "/agent")
+
+
+class Route(NamedTuple):
+    """An app and the path it stands under, such as ``/v1``.
+
+    listeners: where it speaks; on any other its requests are answered by closing the connection.
+    """
+
+    prefix: str
+    app: App
+    listeners: frozenset[str] = EVERYWHERE
+
+
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+    """Answer 404 in the native shape."""
+    await send_error(send, 404, error_body("not_found", f"there is nothing at {scope['path']}"))
+
+
+class Gateway:
+    """An ASGI app of apps; of routes that fit a path, the one with the longest prefix has it."""
+
+    def __init__(self, routes: Sequence[Route], fallback: App = not_found) -> None:
+        self._fallback = Route("", fallback)
+        self._by_segment: dict[str, list[Route]] = {}
+        for route in sorted(routes, key=lambda route: -len(route.prefix)):
+            self._by_segment.setdefault(_first_segment(route.prefix), []).append(route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request to its app."""
+        route = self._route(scope["path"])
+        if listener_of(scope) in route.listeners:
+            await route.app(scope, receive, send)
+        else:
+            close_connection(scope)
+
+    def _route(self, path: str) -> Route:
+        for route in self._by_segment.get(_first_segment(path), ()):
+            if under(path, (route.prefix,)):
+                return route
+        return self._fallback
+
+
+def native_routes(app: App) -> list[Route]:
+    """Return the routes of the native app."""
+    return [Route(prefix, app) for prefix in NATIVE_PREFIXES]
+
+
+def _first_segment(path: str) -> str:
+    return path[1:].partition("/")[0]

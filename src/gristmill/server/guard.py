@@ -1,0 +1,78 @@
+"""The outermost guard: every request has an id, and no defect of ours reaches a client raw."""
+
+import asyncio
+import itertools
+
+import structlog
+
+from gristmill.domain.clock import Chance
+from gristmill.server.asgi import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    close_connection,
+    error_body,
+    listener_of,
+    send_error,
+)
+from gristmill.server.logging import request_id
+
+log = structlog.get_logger()
+
+
+class Guard:
+    """ASGI middleware: turns an unexpected exception into a 500 that names only its log line."""
+
+    def __init__(self, app: App, chance: Chance, *, access_log: bool = False) -> None:
+        self._app = app
+        self._chance = chance
+        self._access_log = access_log
+        self._run = chance.token(6)
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app under a request id of its own."""
+        identifier = f"{self._run}-{next(self._numbers)}"
+        request_id.set(identifier)
+        began = self._chance.monotonic()
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except asyncio.CancelledError:
+            log.info("request.cut_off", path=scope["path"])
+        except Exception:
+            log.exception("request.failed", method=scope["method"], path=scope["path"])
+            if status:
+                close_connection(scope)
+            else:
+                await send_error(noting, 500, _apology(identifier))
+        if self._access_log:
+            self._log_access(scope, status, self._chance.monotonic() - began)
+
+    def _log_access(self, scope: Scope, status: int, seconds: float) -> None:
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            seconds=round(seconds, 6),
+            client=(scope["client"] or ("",))[0],
+            listener=listener_of(scope),
+        )
+
+
+def _apology(identifier: str) -> bytes:
+    return error_body(
+        "internal",
+        f"the server failed at this; its log tells more under the id {identifier}",
+        id=identifier,
+    )

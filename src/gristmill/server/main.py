@@ -1,0 +1,189 @@
+"""The life of a server: claim the home, open the store, start the loops, serve, stop."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+
+import structlog
+import uvloop
+
+from gristmill import __version__
+from gristmill.agent.leftovers import kill_leftovers
+from gristmill.domain.clock import Chance
+from gristmill.domain.errors import GristmillError
+from gristmill.engine.local import LocalEngine
+from gristmill.native.agent_door import AgentDoor
+from gristmill.native.app import create_native_app
+from gristmill.server.asgi import App
+from gristmill.server.certificates import ensure_certificates
+from gristmill.server.gateway import Gateway, Route, native_routes
+from gristmill.server.guard import Guard
+from gristmill.server.limits import LimitRequests, RequestLimits
+from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
+from gristmill.server.logging import configure_logging
+from gristmill.server.protocol import ConnectionLimits
+from gristmill.server.server_file import (
+    HomeLock,
+    ServerFile,
+    remove_server_file,
+    write_server_file,
+)
+from gristmill.server.settings import Settings
+from gristmill.services.agents import AgentRules
+from gristmill.services.house import House
+from gristmill.store.database import Database, open_database
+
+STOP_GRACE = 5.0
+"""Seconds that requests in progress get when the server stops."""
+
+AGENT_STOP_GRACE = 20.0
+THREAD_SWITCH = 0.0005
+"""Seconds; the writer thread must get its turn while the event loop is busy."""
+
+MB = 1 << 20
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; return the exit code."""
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        lock = HomeLock(settings.home)
+    except GristmillError as error:
+        return _refuse(error)
+    try:
+        sys.setswitchinterval(THREAD_SWITCH)
+        return uvloop.run(Server(settings, Chance()).run())
+    except GristmillError as error:
+        return _refuse(error)
+    finally:
+        lock.release()
+
+
+def _refuse(error: GristmillError) -> int:
+    print(f"gristmill: {error}", file=sys.stderr)
+    return 2
+
+
+class Server:
+    """One server process."""
+
+    def __init__(self, settings: Settings, chance: Chance) -> None:
+        self._settings, self._chance = settings, chance
+        home = settings.home
+        self._database: Database = open_database(settings.database, home)
+        self._database.start()
+        self._house = House(
+            home,
+            self._database,
+            chance,
+            rules=AgentRules(heartbeat=settings.heartbeat, lost_after=settings.lost_after),
+            keep_jobs=settings.retention_finished,
+        )
+        self._listeners = Listeners(self._app(), self._doors(), self._connection_limits(), chance)
+        self._engine = self._local_engine() if settings.engine == "local" else None
+
+    def _app(self) -> App:
+        settings = self._settings
+        native: App = create_native_app(self._house)  # type: ignore[assignment]
+        routes = [Route("/agent", AgentDoor(self._house))]
+        routes += [route for route in native_routes(native) if route.prefix != "/agent"]
+        limits = RequestLimits(
+            max_body=settings.max_body * MB,
+            max_requests=settings.max_requests,
+            body_timeout=settings.body_timeout,
+        )
+        limited = LimitRequests(Gateway(routes), limits)
+        return Guard(limited, self._chance, access_log=settings.access_log)
+
+    def _doors(self) -> Doors:
+        settings = self._settings
+        certificate = None
+        if settings.https is not None:
+            files = ensure_certificates(settings.home, self._chance)
+            certificate = Certificate(files.cert, files.key)
+        return Doors(
+            http=settings.http,
+            https=settings.https,
+            certificate=certificate,
+            socket=settings.home / "agent.sock",
+        )
+
+    def _connection_limits(self) -> ConnectionLimits:
+        settings = self._settings
+        return ConnectionLimits(
+            max_header=settings.max_header,
+            max_connections=settings.max_connections,
+            header_timeout=settings.header_timeout,
+            keep_alive=settings.keep_alive,
+        )
+
+    def _local_engine(self) -> LocalEngine:
+        settings = self._settings
+        command = [sys.executable, "-m", "gristmill.agent", "--home", str(settings.home)]
+        command += ["--container-engine", settings.container_engine]
+        command += ["--linger", f"{settings.agent.linger}s"]
+        if settings.agent.cpus is not None:
+            command += ["--cpus", str(settings.agent.cpus)]
+        if settings.agent.memory is not None:
+            command += ["--memory", f"{settings.agent.memory}M"]
+        return LocalEngine(settings.home, command, self._agent_died, self._chance, dict(os.environ))
+
+    async def _agent_died(self, node: str) -> None:
+        leftovers = await asyncio.to_thread(kill_leftovers, node, lambda: False, self._chance)
+        if leftovers:
+            log.warning("agent.leftovers_ended", node=node, processes=len(leftovers))
+        await self._house.agents.node_died(node)
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        try:
+            await self._house.start()
+            addresses = await self._listeners.open()
+            if self._engine is not None:
+                await self._engine.start()
+            self._announce(addresses)
+            # What exists now lives as long as the server: never look through it again.
+            gc.collect()
+            gc.freeze()
+            await stopping.wait()
+            log.info("server.stopping")
+            await self._stop()
+        finally:
+            self._database.close()
+        return 0
+
+    def _announce(self, addresses: Addresses) -> None:
+        home = self._settings.home
+        note = ServerFile(
+            pid=os.getpid(),
+            http=addresses.http,
+            https=addresses.https,
+            version=__version__,
+            socket=addresses.socket,
+        )
+        write_server_file(home, note)
+        for url in (addresses.http, addresses.https):
+            if url is not None:
+                print(f"Gristmill {__version__} listens on {url}", flush=True)
+        print(f"The administrator's token is in {home / 'client.token'}", flush=True)
+
+    async def _stop(self) -> None:
+        """Stop taking work; what runs is left to the agent unless it is to be stopped too."""
+        if self._settings.stop_jobs:
+            await self._house.agents.end_everything()
+        if self._engine is not None:
+            idle = not await self._house.agents.holds_jobs()
+            await self._engine.stop(
+                stop_agent=idle or self._settings.stop_jobs, grace=AGENT_STOP_GRACE
+            )
+        await self._listeners.stop(STOP_GRACE)
+        await self._house.stop()
+        remove_server_file(self._settings.home)

@@ -1,0 +1,1 @@
+"""The meaning of things: what submitting, leasing, finishing and cancelling do."""

@@ -1,0 +1,62 @@
+"""What happens, as it happens: a stream that can be resumed from any event."""
+
+from collections.abc import AsyncIterator
+
+from gristmill.domain.identity import Identity
+from gristmill.services.queue.core import QueueCore
+from gristmill.store.database import Transaction
+from gristmill.store.events import Event, events_after, last_event
+from gristmill.store.jobs import get_heads
+
+MOST_A_READ = 500
+
+
+class Events:
+    """Reads the record of events; listeners are woken when it grows."""
+
+    def __init__(self, core: QueueCore) -> None:
+        self._core = core
+
+    async def last(self) -> int:
+        """Return the id of the newest event."""
+        return await self._core.database.read(last_event)
+
+    async def stream(
+        self, who: Identity, after: int, *, job: int | None, kind: str, idle: float
+    ) -> AsyncIterator[Event | None]:
+        """Yield what follows the event with id after, for ever; None after idle seconds of rest.
+
+        job: only events of this job. kind: prefix of the kinds wanted. Who is not an
+        administrator sees only events of own jobs.
+        """
+        while True:
+            waiting = self._core.signals.waiting_for_events()
+            events = await self._core.database.read(
+                lambda tx, after=after: self._read(tx, who, after)
+            )  # type: ignore[misc]
+            for event in events:
+                after = event.id
+                if event.kind.startswith(kind) and (job is None or job in event.jobs):
+                    visible = who.admin or bool(event.jobs)
+                    if visible:
+                        yield event
+            if not events and not await waiting(idle):
+                yield None
+
+    def _read(self, tx: Transaction, who: Identity, after: int) -> list[Event]:
+        events = events_after(tx, after, MOST_A_READ)
+        if who.admin:
+            return events
+        owner = self._core.words.find(tx, who.user)
+        jobs = sorted({job for event in events for job in event.jobs})
+        own = {head.id for head in get_heads(tx, jobs) if head.owner_id == owner}
+        return [
+            Event(
+                event.id,
+                event.at,
+                event.kind,
+                [job for job in event.jobs if job in own],
+                event.data,
+            )
+            for event in events
+        ]

@@ -1,0 +1,88 @@
+"""All services of one server, built once and handed to the apps."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gristmill.containers.images import ImageStore
+from gristmill.domain.clock import Chance
+from gristmill.services.agents import AgentRules, Agents
+from gristmill.services.declarations import Declarations
+from gristmill.services.events import Events
+from gristmill.services.keyring import open_keyring
+from gristmill.services.outputs import Outputs
+from gristmill.services.queue.control import Control
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.dispatch import Dispatcher
+from gristmill.services.queue.listing import Listing
+from gristmill.services.queue.registry import Registry
+from gristmill.services.queue.submit import Submitter
+from gristmill.services.queue.timers import Housekeeping, Timers
+from gristmill.services.tokens import Tokens
+from gristmill.services.users import Users
+from gristmill.services.waits import Waits
+from gristmill.store.database import Database
+
+log = structlog.get_logger()
+
+
+class House:
+    """The services, and the loops that keep the queue moving."""
+
+    def __init__(
+        self,
+        home: Path,
+        database: Database,
+        chance: Chance,
+        *,
+        rules: AgentRules | None = None,
+        keep_jobs: float | None = None,
+    ) -> None:
+        self.home, self.database, self.chance = home, database, chance
+        self.started = chance.monotonic()
+        self.core = QueueCore(database, chance)
+        self.registry = Registry()
+        keyring = open_keyring(home, chance)
+        self.tokens = Tokens(database, chance, keyring)
+        self.users = Users(database)
+        self.declarations = Declarations(database, keyring.box, self.tokens.forget)
+        self.images = ImageStore(home / "images")
+        self.submitter = Submitter(self.core)
+        self.control = Control(self.core, self.registry)
+        self.listing = Listing(self.core, self.registry)
+        self.outputs = Outputs(self.core, self.registry, self.listing, home / "outputs")
+        self.events = Events(self.core)
+        self.waits = Waits(self.core, self.listing)
+        self.agents = Agents(self.core, self.registry, rules or AgentRules())
+        self.dispatcher = Dispatcher(self.core, self.registry)
+        self.timers = Timers(self.core)
+        self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Fill the caches and start the loops."""
+        await self.core.load()
+        await self.agents.load()
+        loops: list[Coroutine[Any, Any, None]] = [
+            self.dispatcher.run(),
+            self.timers.run(),
+            self.agents.watch(),
+            self.housekeeping.run(),
+        ]
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        for task in self._tasks:
+            task.add_done_callback(_complain)
+
+    async def stop(self) -> None:
+        """Stop the loops; the database is closed by whoever opened it."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _complain(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("loop.died", error=repr(task.exception()), exc_info=task.exception())

@@ -1,0 +1,167 @@
+"""What jobs wrote: read from the store, from files, or from the agent that runs them now."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from gristmill.domain.errors import NotFoundError
+from gristmill.domain.identity import Identity
+from gristmill.domain.state import HELD, JobState
+from gristmill.protocol.messages import ReadOutput, Stream
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.listing import Listing
+from gristmill.services.queue.registry import Registry
+from gristmill.services.waiting import pause
+from gristmill.store.database import Transaction
+
+MOST_A_READ = 1 << 20
+"""Bytes returned at once when the caller names no limit."""
+
+FOLLOW_INTERVAL = 0.25
+"""Seconds between looks at the output of a running job that somebody follows."""
+
+AGENT_LIMIT = 10.0
+"""Seconds an agent has to answer."""
+
+
+class OutputChunk(NamedTuple):
+    """Bytes from an offset. ended: nothing will ever follow what exists now."""
+
+    data: bytes
+    next_offset: int
+    ended: bool
+
+
+class Outputs:
+    """Reads output streams, finished or growing."""
+
+    def __init__(self, core: QueueCore, registry: Registry, listing: Listing, folder: Path) -> None:
+        self._core, self._registry, self._listing = core, registry, listing
+        self._folder = os.path.realpath(folder)
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[bytes | None]] = {}
+
+    async def read(
+        self,
+        who: Identity,
+        job: int,
+        stream: Stream,
+        *,
+        offset: int = 0,
+        limit: int = MOST_A_READ,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> OutputChunk:
+        """Return what the stream holds from offset; empty at or past its end.
+
+        attempt: None for the current or last one. Raises NotFoundError.
+        """
+        head = (await self._listing.get(who, job)).row.head
+        number = head.attempt if attempt is None else attempt
+        if not 0 <= number <= head.attempt:
+            raise NotFoundError(f"job {job} has no attempt {number}")
+        current = number == head.attempt
+        if current and head.state in HELD and head.agent_id is not None:
+            data = await self._ask_agent(head.agent_id, job, number, rank, stream, offset, limit)
+            if data is not None:
+                return OutputChunk(data, offset + len(data), ended=False)
+        data = await self._core.database.read(
+            lambda tx: self._stored(tx, job, number, rank, stream, offset, limit)
+        )
+        active = current and head.state not in {
+            JobState.COMPLETE,
+            JobState.BURIED,
+            JobState.CANCELLED,
+        }
+        return OutputChunk(data, offset + len(data), ended=not active and len(data) < limit)
+
+    async def follow(
+        self, who: Identity, job: int, stream: Stream, *, offset: int, rank: int = 0
+    ) -> AsyncIterator[bytes]:
+        """Yield bytes as they come, until the job has ended."""
+        while True:
+            chunk = await self.read(who, job, stream, offset=offset, rank=rank)
+            offset = chunk.next_offset
+            if chunk.data:
+                yield chunk.data
+            elif chunk.ended:
+                return
+            else:
+                await pause(FOLLOW_INTERVAL)
+
+    def answered(self, request: int, data: bytes, *, ended: bool) -> None:
+        """Take an agent's answer; a late one is ignored."""
+        future = self._waiting.get(request)
+        if future is not None and not future.done():
+            future.set_result(None if ended else data)
+
+    async def _ask_agent(
+        self,
+        number: int,
+        job: int,
+        attempt: int,
+        rank: int,
+        stream: Stream,
+        offset: int,
+        limit: int,
+    ) -> bytes | None:
+        agent = self._registry.find(await self._agent_of(number, job, attempt, rank))
+        if agent is None:
+            return None
+        request = next(self._numbers)
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._waiting[request] = future
+        try:
+            self._registry.order_read(
+                agent, ReadOutput(request, job, attempt, rank, stream, offset, limit)
+            )
+            async with asyncio.timeout(AGENT_LIMIT):
+                return await future
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[request]
+
+    async def _agent_of(self, number: int, job: int, attempt: int, rank: int) -> int:
+        """Return the agent that has this rank of a gang; number is that of rank 0."""
+        if rank == 0:
+            return number
+
+        def work(tx: Transaction) -> int:
+            rows = tx.all("get_gang_members", job=job, attempt=attempt)
+            return next((agent for found, agent, _ in rows if found == rank), number)
+
+        return await self._core.database.read(work)
+
+    def _stored(
+        self,
+        tx: Transaction,
+        job: int,
+        attempt: int,
+        rank: int,
+        stream: Stream,
+        offset: int,
+        limit: int,
+    ) -> bytes:
+        row = tx.one("get_output", job=job, attempt=attempt, rank=rank, stream=stream.value)
+        if row is None:
+            return b""
+        _, data, path = row
+        if path:
+            return self._from_file(path, offset, limit)
+        return bytes(data or b"")[offset : offset + limit]
+
+    def _from_file(self, path: str, offset: int, limit: int) -> bytes:
+        """Read a file below the outputs folder, and no other: the path came from an agent."""
+        real = os.path.realpath(path)
+        if os.path.commonpath([real, self._folder]) != self._folder:
+            return b""
+        try:
+            with open(real, "rb") as file:
+                file.seek(offset)
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""

@@ -1,0 +1,1 @@
+"""The queue: every way a job comes in, moves on and ends."""

@@ -1,0 +1,138 @@
+"""What people do to jobs that are already there: cancel, retry, forget."""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gristmill.domain.errors import ConflictError, NotFoundError
+from gristmill.domain.identity import Identity
+from gristmill.domain.outcome import CANCELLED_BY_USER
+from gristmill.domain.state import TERMINAL, JobState, Trigger, allowed
+from gristmill.protocol.messages import Held
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.registry import Registry
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import JobHead, delete_job, get_specs
+
+
+class Changed(NamedTuple):
+    """Which jobs were changed, and the states of those that could not be."""
+
+    ids: list[int]
+    unchanged: dict[int, JobState]
+
+
+class Control:
+    """Cancel, retry and forget jobs of one's own; an admin's reach is everybody's."""
+
+    def __init__(self, core: QueueCore, registry: Registry) -> None:
+        self._core, self._registry = core, registry
+
+    async def cancel(self, who: Identity, ids: Sequence[int]) -> Changed:
+        """End jobs. One that runs is ended by its agent; its state changes when it is gone.
+
+        Raises NotFoundError when a job does not exist for this caller.
+        """
+        return await self._core.database.write(lambda tx: self._cancel(tx, who, ids))
+
+    async def retry(self, who: Identity, ids: Sequence[int]) -> Changed:
+        """Put ended jobs back with a fresh retry budget, and delayed ones forward."""
+        return await self._core.database.write(lambda tx: self._retry(tx, who, ids))
+
+    async def forget(self, who: Identity, job: int) -> None:
+        """Delete an ended job with its history and output. Raises ConflictError if active."""
+        paths = await self._core.database.write(lambda tx: self.delete(tx, who, job))
+        for path in paths:
+            remove_output(path)
+
+    def delete(self, tx: Transaction, who: Identity, job: int) -> list[str]:
+        """Delete an ended job in a transaction; return its output files, now nobody's."""
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        (head,) = self._own(tx, ledger, who, [job])
+        if head.state not in TERMINAL:
+            raise ConflictError(f"job {job} is {head.state.word}: cancel it first")
+        if head.state is JobState.BURIED:
+            ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+            ledger.close()
+            ledger = Ledger(self._core, tx, self._core.chance.now())
+            (head,) = ledger.load([job])
+        ledger.forget(head)
+        ledger.close()
+        return delete_job(tx, job)
+
+    def _cancel(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> Changed:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        changed: list[int] = []
+        unchanged: dict[int, JobState] = {}
+        kills: defaultdict[int, list[Held]] = defaultdict(list)
+        for head in self._own(tx, ledger, who, ids):
+            if head.state in {JobState.RESERVED, JobState.RUNNING}:
+                head.cancel_requested = 1
+                ledger.touch(head)
+                self._collect_kills(tx, head, kills)
+            elif allowed(Trigger.CANCEL, head.state):
+                head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
+                self._collect_kills(tx, head, kills)
+                ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+                tx.run("delete_dependencies_of", job=head.id)
+                tx.run("delete_dep_group_waits", job=head.id)
+                head.unmet = 0
+            else:
+                unchanged[head.id] = head.state
+                continue
+            changed.append(head.id)
+        ledger.close()
+        tx.after_commit(lambda: self._order(kills))
+        return Changed(changed, unchanged)
+
+    def _collect_kills(self, tx: Transaction, head: JobHead, kills: dict[int, list[Held]]) -> None:
+        members = tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+        for rank, agent, finished in members or [(0, head.agent_id, 0)]:
+            if agent is not None and not finished:
+                kills.setdefault(agent, []).append(Held(head.id, head.attempt, rank))
+
+    def _order(self, kills: dict[int, list[Held]]) -> None:
+        for agent, held in kills.items():
+            self._registry.order_kill(agent, held)
+
+    def _retry(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> Changed:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        changed: list[int] = []
+        unchanged: dict[int, JobState] = {}
+        heads = self._own(tx, ledger, who, ids)
+        specs = get_specs(tx, [head.id for head in heads])
+        for head in heads:
+            if not allowed(Trigger.RETRY, head.state):
+                unchanged[head.id] = head.state
+                continue
+            head.retries_left, head.failures = specs[head.id].retry.retries, 0
+            head.ready_at = head.started_at = head.ended_at = None
+            head.exit_code = head.reason = head.agent_id = None
+            target = JobState.WAITING if head.unmet else JobState.READY
+            ledger.move(head, Trigger.RETRY, target)
+            changed.append(head.id)
+        ledger.close()
+        return Changed(changed, unchanged)
+
+    def _own(
+        self, tx: Transaction, ledger: Ledger, who: Identity, ids: Sequence[int]
+    ) -> list[JobHead]:
+        heads = ledger.load(ids)
+        if not who.admin:
+            owner = self._core.words.find(tx, who.user)
+            heads = [head for head in heads if head.owner_id == owner]
+        found = {head.id for head in heads}
+        for job in ids:
+            if job not in found:
+                raise NotFoundError(f"there is no job {job}")
+        return heads
+
+
+def remove_output(path: str) -> None:
+    """Remove a file that no row names any more; gone already is as good."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

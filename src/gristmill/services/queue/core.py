@@ -1,0 +1,30 @@
+"""What all parts of the queue share: the database, time, and the caches over the tables."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gristmill.domain.clock import Chance
+from gristmill.services.signals import Signals
+from gristmill.store.database import Database, Transaction
+from gristmill.store.shapes import Shapes
+from gristmill.store.words import Words
+
+
+@dataclass(frozen=True)
+class QueueCore:
+    """Handed to every queue service."""
+
+    database: Database
+    chance: Chance
+    words: Words = field(default_factory=Words)
+    shapes: Shapes = field(default_factory=Shapes)
+    signals: Signals = field(default_factory=Signals)
+
+    async def load(self) -> None:
+        """Fill the caches; wake the dispatcher for what was ready before a restart."""
+        ready = await self.database.read(self._load)
+        self.signals.ready(ready)
+
+    def _load(self, tx: Transaction) -> Iterable[int]:
+        self.shapes.load(tx)
+        return {row[0] for row in tx.all("get_ready_shapes")}

@@ -1,0 +1,84 @@
+"""Jobs go out: the one loop that leases ready jobs to the agents that wait for work."""
+
+import structlog
+
+from gristmill.domain.errors import UnavailableError
+from gristmill.domain.state import JobState, Trigger
+from gristmill.protocol.messages import Lease
+from gristmill.services.queue.claim import MOST_A_CLAIM, Claim, Rank, Room
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.registry import LiveAgent, Registry
+from gristmill.services.waiting import pause
+from gristmill.store.database import Transaction
+
+PAUSE_AFTER_FAILURE = 0.5
+"""Seconds before the next try when the store could not answer."""
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Matches ready jobs with waiting agents, event driven: an idle queue costs nothing."""
+
+    def __init__(self, core: QueueCore, registry: Registry) -> None:
+        self._core, self._registry = core, registry
+        self._heads: dict[int, Rank] = {}
+        self._blocked_since: dict[int, float] = {}
+
+    async def run(self) -> None:
+        """Lease until cancelled."""
+        signals = self._core.signals
+        while True:
+            await signals.work.wait()
+            signals.work.clear()
+            agents = self._registry.waiting()
+            if not agents or not (signals.ready_shapes or self._heads):
+                continue
+            try:
+                await self._lease(agents)
+            except UnavailableError:
+                await pause(PAUSE_AFTER_FAILURE)
+                signals.work.set()
+
+    async def _lease(self, agents: list[LiveAgent]) -> None:
+        signals = self._core.signals
+        fresh = frozenset(signals.ready_shapes)
+        signals.ready_shapes.clear()
+        claim = Claim(self._core, agents, dict(self._heads), fresh, self._blocked_since)
+        try:
+            rooms = await self._core.database.write(claim.run)
+        except UnavailableError:
+            signals.ready_shapes.update(fresh)
+            raise
+        self._heads = claim.heads
+        await self._hand_out(rooms)
+        if claim.taken >= MOST_A_CLAIM:
+            signals.work.set()
+
+    async def _hand_out(self, rooms: list[Room]) -> None:
+        for room in rooms:
+            if not room.leases:
+                continue
+            agent = room.agent
+            if self._registry.find(agent.row.id) is not agent:
+                await self._take_back(room.leases)
+            elif agent.request is room.request:
+                self._registry.answer(agent, room.leases)
+            else:
+                agent.undelivered.extend(room.leases)
+
+    async def _take_back(self, leases: list[Lease]) -> None:
+        """Return to ready what was leased to an agent that registered anew meanwhile."""
+
+        def work(tx: Transaction) -> None:
+            ledger = Ledger(self._core, tx, self._core.chance.now())
+            attempts = {lease.job: lease.attempt for lease in leases}
+            for head in ledger.load(attempts):
+                if head.state is JobState.RESERVED and head.attempt == attempts[head.id]:
+                    head.agent_id = None
+                    ledger.move(head, Trigger.LEASE_RETURNED, JobState.READY)
+                    tx.run("delete_gang_members", job=head.id)
+            ledger.close()
+
+        await self._core.database.write(work)

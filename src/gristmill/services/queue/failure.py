@@ -1,0 +1,42 @@
+"""An attempt failed: retry, bury or cancel, as the job's policy says."""
+
+from gristmill.domain.outcome import judge
+from gristmill.domain.retry import RetryPolicy
+from gristmill.domain.state import JobState, Trigger
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.ledger import Ledger
+from gristmill.store.jobs import JobHead
+
+
+def fail(
+    core: QueueCore,
+    ledger: Ledger,
+    head: JobHead,
+    policy: RetryPolicy,
+    exit_code: int | None,
+    reason: str,
+) -> None:
+    """Move a held job whose attempt did not succeed to where its policy sends it."""
+    head.failures += 1
+    verdict = judge(
+        policy,
+        succeeded=False,
+        exit_code=exit_code,
+        reason=reason,
+        cancel_requested=bool(head.cancel_requested),
+        retries_left=head.retries_left,
+        failures=head.failures,
+        random=core.chance.random,
+    )
+    head.exit_code, head.reason = exit_code, reason
+    if head.ended_at is None:
+        head.ended_at = ledger.now
+    if verdict.trigger is Trigger.FAIL_RETRY:
+        head.retries_left -= 1
+        head.ready_at = ledger.now + verdict.delay if verdict.delay else None
+        head.agent_id = None
+    head.cancel_requested = 0
+    ledger.tx.run("delete_gang_members", job=head.id)
+    ledger.move(head, verdict.trigger, verdict.state)
+    if head.unmet and verdict.state in {JobState.READY, JobState.DELAYED}:
+        ledger.move(head, Trigger.DEPENDENCY_ADDED, JobState.WAITING)

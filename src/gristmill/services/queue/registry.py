@@ -1,0 +1,113 @@
+"""The agents that are there now: what they have free, and what must be said to them."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gristmill.domain.errors import ConflictError, NotFoundError
+from gristmill.domain.resources import Capacity
+from gristmill.protocol.messages import Held, Lease, LeaseReply, ReadOutput
+from gristmill.store.agents import AgentRow
+
+
+@dataclass
+class WorkRequest:
+    """An agent waits for work. free and hot change while it waits."""
+
+    number: int
+    free: Capacity
+    hot: dict[int, int]
+    reply: "asyncio.Future[list[Lease]]"
+
+
+@dataclass
+class LiveAgent:
+    """One registered agent. seen: monotonic seconds of its last word; free: as it last said."""
+
+    row: AgentRow
+    seen: float
+    free: Capacity | None = None
+    request: WorkRequest | None = None
+    undelivered: list[Lease] = field(default_factory=list)
+    kill: list[Held] = field(default_factory=list)
+    read: list[ReadOutput] = field(default_factory=list)
+    last_reply: tuple[int, LeaseReply] | None = None
+    draining: bool = False
+    stop: bool = False
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it waits for work and may be given some."""
+        return self.request is not None and not self.draining and not self.stop
+
+
+class Registry:
+    """Every live agent, by number."""
+
+    def __init__(self) -> None:
+        self._agents: dict[int, LiveAgent] = {}
+
+    def put(self, row: AgentRow, seen: float) -> LiveAgent:
+        """Remember a registration; an older instance of the same node is forgotten."""
+        earlier = self._agents.get(row.id)
+        if earlier is not None:
+            self._dismiss(earlier)
+        agent = LiveAgent(row, seen, draining=row.state == "draining")
+        self._agents[row.id] = agent
+        return agent
+
+    def get(self, number: int, instance: str) -> LiveAgent:
+        """Return an agent that registered with this server as this instance.
+
+        Raises ConflictError: the agent must register again.
+        """
+        agent = self._agents.get(number)
+        if agent is None or agent.row.instance != instance:
+            raise ConflictError("not registered here: register again")
+        return agent
+
+    def find(self, number: int) -> LiveAgent | None:
+        """Return a live agent by its number."""
+        return self._agents.get(number)
+
+    def named(self, node: str) -> LiveAgent:
+        """Return a live agent by its node's id. Raises NotFoundError."""
+        for agent in self._agents.values():
+            if agent.row.node == node:
+                return agent
+        raise NotFoundError(f"no agent {node} is connected")
+
+    def all(self) -> Sequence[LiveAgent]:
+        """Return every live agent."""
+        return list(self._agents.values())
+
+    def remove(self, number: int) -> None:
+        """Forget an agent that is lost or left."""
+        agent = self._agents.pop(number, None)
+        if agent is not None:
+            self._dismiss(agent)
+
+    def waiting(self) -> list[LiveAgent]:
+        """Return the agents that wait for work."""
+        return [agent for agent in self._agents.values() if agent.takes_work]
+
+    def order_kill(self, number: int, held: Iterable[Held]) -> None:
+        """Tell an agent to end members; it is told as soon as it listens."""
+        agent = self._agents.get(number)
+        if agent is not None:
+            agent.kill.extend(held)
+            self.answer(agent, [])
+
+    def order_read(self, agent: LiveAgent, wish: ReadOutput) -> None:
+        """Ask an agent for bytes of a running member's output."""
+        agent.read.append(wish)
+        self.answer(agent, [])
+
+    def answer(self, agent: LiveAgent, leases: list[Lease]) -> None:
+        """Let the agent's waiting request return now, with these leases."""
+        request, agent.request = agent.request, None
+        if request is not None and not request.reply.done():
+            request.reply.set_result(leases)
+
+    def _dismiss(self, agent: LiveAgent) -> None:
+        self.answer(agent, [])

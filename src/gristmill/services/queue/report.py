@@ -1,0 +1,211 @@
+"""What agents report becomes true: starts, ends, and what follows for the job."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from gristmill.domain.outcome import GANG_MEMBER_FAILED
+from gristmill.domain.state import HELD, JobState, Trigger
+from gristmill.protocol.messages import Finished, Held, Output, Report, Started, Stream
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.failure import fail
+from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.registry import Registry
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import JobHead, get_specs
+
+_encode_tasks = msgspec.msgpack.Encoder().encode
+_Row = tuple[object, ...]
+
+
+class Reporter:
+    """Takes the reports of agents."""
+
+    def __init__(self, core: QueueCore, registry: Registry) -> None:
+        self._core, self._registry = core, registry
+
+    async def report(self, report: Report) -> list[Held]:
+        """Record starts and ends; they are on disk when this returns.
+
+        Returns members the agent must end silently: fenced, or unknown here. Telling the same
+        twice changes nothing.
+        """
+        return await self._core.database.write(lambda tx: self.apply(tx, report))
+
+    def apply(self, tx: Transaction, report: Report) -> list[Held]:
+        """Record a report within a transaction."""
+        round_ = _Round(self._core, self._registry, tx, report.agent)
+        round_.take(report)
+        return round_.drop
+
+
+class _Round:
+    """One report inside its transaction."""
+
+    def __init__(self, core: QueueCore, registry: Registry, tx: Transaction, agent: int) -> None:
+        self.drop: list[Held] = []
+        self._core, self._registry, self._tx, self._agent = core, registry, tx, agent
+        self._ledger = Ledger(core, tx, core.chance.now())
+        self._attempts: dict[tuple[int, int, int], _Row] = {}
+        self._outputs: list[_Row] = []
+        self._failed: list[tuple[JobHead, Finished]] = []
+
+    def take(self, report: Report) -> None:
+        jobs = [start.job for start in report.started]
+        jobs += [end.job for end in report.finished]
+        jobs += [held.job for held in report.returned]
+        heads = {head.id: head for head in self._ledger.load(jobs)}
+        for start in report.started:
+            head = heads.get(start.job)
+            if head is not None and self._holds(head, start.attempt):
+                self._start(head, start)
+            else:
+                self.drop.append(Held(start.job, start.attempt, start.rank))
+        for end in report.finished:
+            head = heads.get(end.job)
+            if head is not None and self._holds(head, end.attempt):
+                self._end(head, end)
+        for held in report.returned:
+            head = heads.get(held.job)
+            if head is not None and self._holds(head, held.attempt):
+                self._return(head)
+        self._judge_failed()
+        self._write()
+
+    def _return(self, head: JobHead) -> None:
+        if head.state is JobState.RESERVED:
+            head.agent_id = None
+            self._tx.run("delete_gang_members", job=head.id)
+            self._ledger.move(head, Trigger.LEASE_RETURNED, JobState.READY)
+
+    def _holds(self, head: JobHead, attempt: int) -> bool:
+        """Whether the report is about the attempt that counts, by an agent that has it."""
+        if head.state not in HELD or head.attempt != attempt:
+            return False
+        return head.agent_id == self._agent or self._in_gang(head)
+
+    def _in_gang(self, head: JobHead) -> bool:
+        members = self._tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+        return any(agent == self._agent for _, agent, _ in members)
+
+    def _start(self, head: JobHead, start: Started) -> None:
+        if head.state is JobState.RESERVED:
+            head.started_at = start.at
+            self._ledger.move(head, Trigger.START, JobState.RUNNING)
+        elif head.state is JobState.LOST:
+            head.ended_at = head.reason = None
+            self._ledger.move(head, Trigger.RECOVER, JobState.RUNNING)
+        self._attempts[start.job, start.attempt, start.rank] = (
+            start.job,
+            start.attempt,
+            start.rank,
+            self._agent,
+            start.at,
+            None,
+            None,
+            None,
+            None,
+            start.pid,
+            start.cwd,
+            None,
+            None,
+            None,
+        )
+
+    def _end(self, head: JobHead, end: Finished) -> None:
+        if not self._last_of_gang(head, end):
+            return
+        if head.state is JobState.RESERVED and end.started_at is not None:
+            head.started_at = end.started_at
+            self._ledger.move(head, Trigger.START, JobState.RUNNING)
+        if head.state is JobState.LOST:
+            head.reason = None
+        head.ended_at, head.exit_code = end.ended_at, end.exit_code
+        self._record(end)
+        if end.succeeded and not head.reason:
+            head.reason = None
+            self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
+            if head.unmet:
+                self._ledger.move(head, Trigger.DEPENDENCY_ADDED, JobState.WAITING)
+        else:
+            self._failed.append((head, end))
+
+    def _last_of_gang(self, head: JobHead, end: Finished) -> bool:
+        """Whether the job's fate is decided by this end: always, but for members of a gang."""
+        members = (
+            self._tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+            if (self._core.shapes.by_id[head.shape_id].nodes > 1)
+            else []
+        )
+        if not members:
+            return True
+        row = self._tx.one("finish_gang_member", job=end.job, attempt=end.attempt, rank=end.rank)
+        if row is None:
+            return False
+        others = [member for member in members if member[0] != end.rank and not member[2]]
+        if not end.succeeded and not head.reason:
+            head.reason = end.reason or GANG_MEMBER_FAILED
+            head.exit_code = end.exit_code
+            self._ledger.touch(head)
+            self._end_others(head, others)
+        if others:
+            self._record(end)
+            return False
+        return True
+
+    def _end_others(self, head: JobHead, others: Iterable[Sequence[int]]) -> None:
+        registry, job, attempt = self._registry, head.id, head.attempt
+        for rank, agent, _ in others:
+            held = Held(job, attempt, rank)
+            self._tx.after_commit(
+                lambda agent=agent, held=held: registry.order_kill(agent, [held])  # type: ignore[misc]
+            )
+
+    def _record(self, end: Finished) -> None:
+        self._attempts[end.job, end.attempt, end.rank] = (
+            end.job,
+            end.attempt,
+            end.rank,
+            self._agent,
+            end.started_at,
+            end.ended_at,
+            end.exit_code,
+            end.reason or None,
+            end.message or None,
+            end.pid or None,
+            end.cwd or None,
+            end.peak_memory,
+            end.cpu,
+            _encode_tasks(end.tasks) if len(end.tasks) > 1 else None,
+        )
+        for stream, output in ((Stream.STDOUT, end.stdout), (Stream.STDERR, end.stderr)):
+            if output is not None and output.size:
+                self._outputs.append(_output_row(end, stream, output))
+
+    def _judge_failed(self) -> None:
+        if not self._failed:
+            return
+        specs = get_specs(self._tx, [head.id for head, _ in self._failed])
+        for head, end in self._failed:
+            reason = head.reason or end.reason
+            exit_code = head.exit_code if head.reason else end.exit_code
+            fail(self._core, self._ledger, head, specs[head.id].retry, exit_code, reason)
+
+    def _write(self) -> None:
+        if self._attempts:
+            self._tx.many("put_attempts", list(self._attempts.values()))
+        if self._outputs:
+            self._tx.many("put_outputs", self._outputs)
+        self._ledger.close()
+
+
+def _output_row(end: Finished, stream: Stream, output: Output) -> _Row:
+    return (
+        end.job,
+        end.attempt,
+        end.rank,
+        stream.value,
+        output.size,
+        output.data or None,
+        output.path or None,
+    )

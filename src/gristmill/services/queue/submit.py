@@ -1,0 +1,220 @@
+"""Jobs come in: one or a million at once, all or nothing."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from gristmill.domain.dialect import Dialect
+from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.job import JobSpec, check_spec
+from gristmill.domain.resources import Resources, need_of
+from gristmill.domain.shape import Shape
+from gristmill.domain.state import JobState
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.links import Links
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import encode_spec, insert_jobs, take_job_ids
+
+MOST_JOBS = 1_000_000
+"""Jobs in one submission."""
+
+INLINE_JOBS = 500
+"""Up to this many jobs are prepared on the event loop; more go to a thread."""
+
+_READY, _DELAYED, _WAITING = JobState.READY.value, JobState.DELAYED.value, JobState.WAITING.value
+_encode_ids = msgspec.json.Encoder().encode
+_decode_ids = msgspec.json.Decoder(list[int]).decode
+
+
+class Submitted(NamedTuple):
+    """Ids in the order of the submission; added counts those that are new."""
+
+    ids: list[int]
+    added: int
+
+
+class Submission(NamedTuple):
+    """What is handed in together. data: a dialect's own bytes, one a job."""
+
+    specs: Sequence[JobSpec]
+    owner: str
+    dialect: Dialect = Dialect.NATIVE
+    data: Sequence[bytes | None] | None = None
+    idempotency_key: str | None = None
+
+
+class _Prepared(NamedTuple):
+    specs: Sequence[JobSpec]
+    blobs: list[bytes]
+    shapes: list[Shape]
+
+
+class Submitter:
+    """Takes submissions."""
+
+    def __init__(self, core: QueueCore) -> None:
+        self._core = core
+
+    async def submit(self, submission: Submission) -> Submitted:
+        """Add jobs; they are on disk when this returns.
+
+        Raises InvalidInputError naming the first bad job, and then nothing was added.
+        """
+        count = len(submission.specs)
+        if count > MOST_JOBS:
+            raise InvalidInputError(f"{count} jobs in one submission, at most {MOST_JOBS}", "jobs")
+        if count <= INLINE_JOBS:
+            prepared = _prepare(submission.specs)
+        else:
+            prepared = await asyncio.to_thread(_prepare, submission.specs)
+        return await self._core.database.write(lambda tx: self.add(tx, submission, prepared))
+
+    def add(
+        self, tx: Transaction, submission: Submission, prepared: "_Prepared | None" = None
+    ) -> Submitted:
+        """Add jobs within a caller's transaction."""
+        ready = prepared or _prepare(submission.specs)
+        owner = self._core.words.intern(tx, submission.owner)
+        key = submission.idempotency_key
+        if key is not None:
+            earlier = tx.one("find_idempotent", owner=owner, key=key)
+            if earlier:
+                return Submitted(_decode_ids(earlier[0]), 0)
+        batch = _Batch(self._core, tx, submission, ready, owner)
+        result = batch.insert()
+        if key is not None:
+            ids = _encode_ids(result.ids).decode()
+            tx.many("insert_idempotent", [(owner, key, ids, batch.now)])
+        return result
+
+
+def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
+    single = len(specs) == 1
+    blobs, shapes = [], []
+    known: dict[tuple[Resources, str, bool], Shape] = {}
+    for number, spec in enumerate(specs):
+        check_spec(spec, "" if single else f"[{number}].")
+        blobs.append(encode_spec(spec))
+        container = spec.image is not None or any(task.image for task in spec.tasks)
+        if spec.constraints:
+            shapes.append(_shape(spec, container))
+            continue
+        same = (spec.resources, spec.pool, container)
+        shape = known.get(same)
+        if shape is None:
+            shape = known[same] = _shape(spec, container)
+        shapes.append(shape)
+    return _Prepared(specs, blobs, shapes)
+
+
+def _shape(spec: JobSpec, container: bool) -> Shape:
+    need = need_of(spec.resources)
+    return Shape(
+        need.cpu_shares,
+        need.memory,
+        need.disk,
+        need.gpus,
+        spec.resources.nodes,
+        container,
+        spec.pool,
+        tuple(sorted(spec.constraints.items())),
+    )
+
+
+class _Batch:
+    """One submission inside its transaction."""
+
+    def __init__(
+        self,
+        core: QueueCore,
+        tx: Transaction,
+        submission: Submission,
+        prepared: _Prepared,
+        owner: int,
+    ) -> None:
+        self.now = core.chance.now()
+        self._core, self._tx, self._owner = core, tx, owner
+        self._submission, self._prepared = submission, prepared
+        self._ledger = Ledger(core, tx, self.now)
+        self._groups: dict[str, int] = {}
+        self._shapes: dict[Shape, int] = {}
+        self._by_state: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self._ready_shapes: set[int] = set()
+        self._links = Links(core, tx)
+
+    def insert(self) -> Submitted:
+        specs = self._prepared.specs
+        first = take_job_ids(self._tx, len(specs))
+        ids = self._links.known_keys(specs, self._owner, first)
+        new = [index for index, job in enumerate(ids) if job == first + index]
+        self._links.join(self._ledger, [specs[index] for index in new], first, new)
+        insert_jobs(self._tx, [self._row(index, first + index) for index in new])
+        self._links.write()
+        self._close()
+        return Submitted(ids, len(new))
+
+    def _row(self, index: int, job: int) -> tuple[object, ...]:
+        spec = self._prepared.specs[index]
+        words, tx, now, data = self._core.words, self._tx, self.now, self._submission.data
+        shape, group = self._shape(self._prepared.shapes[index]), self._group(spec.group)
+        unmet = self._links.unmet(spec, job, index)
+        ready_at = now + spec.delay if spec.delay else None
+        state = _WAITING if unmet else _READY if ready_at is None else _DELAYED
+        mutex = words.intern(tx, spec.mutex) if spec.mutex else None
+        parked = 0
+        if state == _READY:
+            parked = self._links.parked(mutex, job) if mutex is not None else 0
+            self._ready_shapes.add(shape)
+        self._by_state[group, state].append(job)
+        return (
+            job,
+            state,
+            shape,
+            spec.priority,
+            group,
+            self._owner,
+            words.intern(tx, spec.project),
+            self._submission.dialect.value,
+            spec.name or None,
+            spec.key,
+            mutex,
+            parked,
+            unmet,
+            spec.retry.retries,
+            now,
+            ready_at,
+            now + spec.queue_timeout if spec.queue_timeout is not None else None,
+            self._prepared.blobs[index],
+            data[index] if data is not None else None,
+        )
+
+    def _shape(self, shape: Shape) -> int:
+        number = self._shapes.get(shape)
+        if number is None:
+            number = self._shapes[shape] = self._core.shapes.number(self._tx, shape)
+        return number
+
+    def _group(self, name: str) -> int:
+        number = self._groups.get(name)
+        if number is None:
+            number = self._groups[name] = self._core.words.intern(self._tx, name)
+        return number
+
+    def _close(self) -> None:
+        dialect = self._submission.dialect.value
+        events: defaultdict[JobState, list[int]] = defaultdict(list)
+        for (_, state), jobs in self._by_state.items():
+            events[JobState(state)].extend(jobs)
+        counts = {
+            (self._owner, group, dialect, JobState(state)): len(jobs)
+            for (group, state), jobs in self._by_state.items()
+        }
+        self._ledger.added(counts, events)
+        self._ledger.close()
+        if self._ready_shapes:
+            shapes, signals = self._ready_shapes, self._core.signals
+            self._tx.after_commit(lambda: signals.ready(shapes))

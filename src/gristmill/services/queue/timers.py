@@ -1,0 +1,104 @@
+"""Time passes: delays end, queue timeouts strike, silent agents are lost, old jobs go."""
+
+import math
+
+from gristmill.domain.errors import UnavailableError
+from gristmill.domain.outcome import QUEUE_TIMEOUT
+from gristmill.domain.state import JobState, Trigger
+from gristmill.services.queue.control import remove_output
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.ledger import Ledger
+from gristmill.services.waiting import pause, wait_for
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import delete_job, ids_of
+
+MOST_AT_ONCE = 1_000
+PAUSE_AFTER_FAILURE = 1.0
+HOUSEKEEPING_INTERVAL = 3_600.0
+KEEP_IDEMPOTENCY_KEYS = 7 * 86_400.0
+"""Seconds after which an Idempotency-Key may mean something new."""
+
+
+class Timers:
+    """Moves jobs when their time comes; sleeps until the next one is due."""
+
+    def __init__(self, core: QueueCore) -> None:
+        self._core = core
+
+    async def run(self) -> None:
+        """Act until cancelled."""
+        signal = self._core.signals.timer
+        while True:
+            signal.clear()
+            try:
+                due = await self._core.database.write(self.act)
+            except UnavailableError:
+                await pause(PAUSE_AFTER_FAILURE)
+                continue
+            await wait_for(signal, _seconds_until(due, self._core.chance.now()))
+
+    def act(self, tx: Transaction) -> float | None:
+        """Do what is due; return when the next thing is, in epoch seconds."""
+        now = self._core.chance.now()
+        ledger = Ledger(self._core, tx, now)
+        for head in ledger.load(ids_of(tx.all("get_due_delayed", now=now, most=MOST_AT_ONCE))):
+            head.ready_at = None
+            ledger.move(head, Trigger.DELAY_OVER, JobState.READY)
+        rows = tx.all("get_due_deadlines", now=now, most=MOST_AT_ONCE)
+        for head in ledger.load(ids_of(rows)):
+            head.reason, head.ended_at = QUEUE_TIMEOUT, now
+            ledger.move(head, Trigger.EXPIRE, JobState.BURIED)
+        ledger.close()
+        times = [tx.must("get_next_delayed")[0], tx.must("get_next_deadline")[0]]
+        return min((time for time in times if time is not None), default=None)
+
+
+class Housekeeping:
+    """Removes what is older than the retention settings allow; off by default."""
+
+    def __init__(
+        self, core: QueueCore, *, keep_jobs: float | None, keep_events: float | None
+    ) -> None:
+        self._core, self._keep_jobs, self._keep_events = core, keep_jobs, keep_events
+
+    async def run(self) -> None:
+        """Tidy every hour until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except UnavailableError:
+                await pause(PAUSE_AFTER_FAILURE)
+                continue
+            await pause(HOUSEKEEPING_INTERVAL)
+
+    async def tidy(self) -> None:
+        """Remove all that is due, in batches that leave room for others."""
+        while True:
+            paths, more = await self._core.database.write(self._step)
+            for path in paths:
+                remove_output(path)
+            if not more:
+                return
+
+    def _step(self, tx: Transaction) -> tuple[list[str], bool]:
+        now = self._core.chance.now()
+        tx.run("delete_old_idempotent", before=now - KEEP_IDEMPOTENCY_KEYS)
+        if self._keep_events is not None:
+            tx.run("delete_events_before", before=now - self._keep_events, most=MOST_AT_ONCE * 10)
+        if self._keep_jobs is None:
+            return [], False
+        before = now - self._keep_jobs
+        ids = ids_of(tx.all("get_ended_before", before=before, most=MOST_AT_ONCE))
+        ledger = Ledger(self._core, tx, now)
+        paths: list[str] = []
+        for head in ledger.load(ids):
+            ledger.forget(head)
+            paths += delete_job(tx, head.id)
+        ledger.close()
+        return paths, len(ids) == MOST_AT_ONCE
+
+
+def _seconds_until(due: float | None, now: float) -> float | None:
+    if due is None or math.isinf(due):
+        return None
+    return max(0.001, due - now)

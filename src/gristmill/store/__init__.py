@@ -1,0 +1,1 @@
+"""The durable state: named SQL, one writer with group commit, many readers."""

@@ -1,0 +1,171 @@
+"""Jobs as the queue moves them, and as people see them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from gristmill.domain.job import JobSpec
+from gristmill.domain.state import JobState
+from gristmill.store.database import Transaction
+
+_decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
+encode_spec = msgspec.msgpack.Encoder().encode
+
+
+class JobHead(msgspec.Struct, gc=False):
+    """The part of a job that the queue works with; written back by ``save_heads``.
+
+    unmet: dependencies not satisfied. parked: waits behind another job of its mutex.
+    failures: failed attempts so far. attempt: number of the current or last attempt.
+    Times are epoch seconds.
+    """
+
+    id: int
+    state: JobState
+    shape_id: int
+    priority: int
+    group_id: int
+    owner_id: int
+    project_id: int
+    dialect: int
+    mutex_id: int | None
+    parked: int
+    unmet: int
+    retries_left: int
+    failures: int
+    attempt: int
+    agent_id: int | None
+    cancel_requested: int
+    created_at: float
+    ready_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    exit_code: int | None
+    reason: str | None
+
+
+class JobRow(msgspec.Struct, gc=False):
+    """A job as people see it; interned words still as numbers."""
+
+    head: JobHead
+    name: str
+    key: str | None
+    spec: JobSpec
+    dialect_data: bytes | None
+
+
+_HEAD_COLUMNS = 22
+_STATES = {state.value: state for state in JobState}
+
+
+def _head(row: Sequence[Any]) -> JobHead:
+    head = JobHead(*row[:_HEAD_COLUMNS])
+    head.state = _STATES[row[1]]
+    return head
+
+
+def take_job_ids(tx: Transaction, count: int) -> int:
+    """Reserve count consecutive ids, never to be reused; return the first."""
+    last: int = tx.must("next_job_ids", count=count)[0]
+    return last - count + 1
+
+
+def insert_jobs(tx: Transaction, rows: Iterable[Sequence[object]]) -> None:
+    """Insert jobs; the columns of a row are those of ``insert_jobs.sql``, in its order."""
+    tx.many("insert_jobs", rows)
+
+
+def get_heads(tx: Transaction, ids: Sequence[int]) -> list[JobHead]:
+    """Return the heads of the jobs that exist, in no order."""
+    if not ids:
+        return []
+    return [_head(row) for row in tx.all("get_heads", ids=tx.array(ids))]
+
+
+def get_head(tx: Transaction, job: int) -> JobHead | None:
+    """Return one head."""
+    heads = get_heads(tx, [job])
+    return heads[0] if heads else None
+
+
+def save_heads(tx: Transaction, heads: Iterable[JobHead]) -> None:
+    """Write back every column of the heads that the queue may change."""
+    tx.many(
+        "update_jobs",
+        [
+            (
+                head.state.value,
+                head.parked,
+                head.unmet,
+                head.retries_left,
+                head.failures,
+                head.attempt,
+                head.agent_id,
+                head.cancel_requested,
+                head.ready_at,
+                head.started_at,
+                head.ended_at,
+                head.exit_code,
+                head.reason,
+                head.id,
+            )
+            for head in heads
+        ],
+    )
+
+
+def take_ready(tx: Transaction, shape: int, most: int) -> list[tuple[JobHead, bytes]]:
+    """Return the first ready jobs of a shape with their stored specs: priority, then age."""
+    return [
+        (_head(row), row[_HEAD_COLUMNS]) for row in tx.all("take_ready", shape=shape, most=most)
+    ]
+
+
+def get_specs(tx: Transaction, ids: Sequence[int]) -> dict[int, JobSpec]:
+    """Return the specs of the jobs that exist."""
+    if not ids:
+        return {}
+    rows = tx.all("get_specs", ids=tx.array(ids))
+    return {job: _decode_spec(spec) for job, spec in rows}
+
+
+def get_rows(tx: Transaction, ids: Sequence[int]) -> dict[int, JobRow]:
+    """Return the whole jobs that exist, by id."""
+    if not ids:
+        return {}
+    return {row[0]: _row(row) for row in tx.all("get_views", ids=tx.array(ids))}
+
+
+def _row(row: Sequence[Any]) -> JobRow:
+    name, key, spec, data = row[_HEAD_COLUMNS:]
+    return JobRow(_head(row), name or "", key, _decode_spec(spec), data)
+
+
+def get_states(tx: Transaction, ids: Sequence[int]) -> dict[int, JobState]:
+    """Return the states of the jobs that exist, by id."""
+    if not ids:
+        return {}
+    return {job: _STATES[state] for job, state in tx.all("get_states", ids=tx.array(ids))}
+
+
+def ids_of(rows: Iterable[Sequence[Any]]) -> list[int]:
+    """Return the first column of rows."""
+    return [row[0] for row in rows]
+
+
+def delete_job(tx: Transaction, job: int) -> list[str]:
+    """Remove everything about a job; return the files its output is in."""
+    paths: list[str] = [row[0] for row in tx.all("get_output_paths", job=job)]
+    for statement in (
+        "delete_job",
+        "delete_attempts",
+        "delete_outputs",
+        "delete_labels",
+        "delete_dependencies_of",
+        "delete_dep_group_waits",
+        "delete_dep_group_memberships",
+        "delete_gang_members",
+    ):
+        tx.run(statement, job=job)
+    return paths

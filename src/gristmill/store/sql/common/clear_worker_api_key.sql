@@ -1,0 +1,1 @@
+update worker set api_key = null where id = :id

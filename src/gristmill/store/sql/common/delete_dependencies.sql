@@ -1,0 +1,1 @@
+delete from dependency where on_job_id = ? and job_id = ?

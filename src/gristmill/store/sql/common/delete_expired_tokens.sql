@@ -1,0 +1,1 @@
+delete from token where expires_at <= :now

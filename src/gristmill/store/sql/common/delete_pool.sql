@@ -1,0 +1,1 @@
+delete from pool where id = :id

@@ -1,0 +1,1 @@
+delete from project_group where project_id = :project_id

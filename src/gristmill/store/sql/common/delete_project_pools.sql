@@ -1,0 +1,1 @@
+delete from project_pool where project_id = :project_id

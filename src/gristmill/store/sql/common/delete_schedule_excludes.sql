@@ -1,0 +1,1 @@
+delete from schedule_exclude where schedule_id = :schedule_id

@@ -1,0 +1,1 @@
+delete from worker_pool where worker_id = :worker_id

@@ -1,0 +1,1 @@
+select id, password_hash, email, admin, enabled from account where name = :name

@@ -1,0 +1,1 @@
+select job_ids from idempotency where owner_id = :owner and key = :key

@@ -1,0 +1,1 @@
+select id from shape where cpu_shares = :cpu_shares and memory = :memory and disk = :disk and gpus = :gpus and nodes = :nodes and container = :container and pool = :pool and constraints = :constraints

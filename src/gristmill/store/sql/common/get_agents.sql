@@ -1,0 +1,1 @@
+select id, node, instance, hostname, address, boot_id, pid, process_start, shares_files, cpu_shares, memory, disk, gpus, labels, pools, runtimes, notes, state, registered_at, last_seen_at from agent order by id

@@ -1,0 +1,1 @@
+select live from dep_group where id = :group

@@ -1,0 +1,4 @@
+select user_group.name
+from membership join user_group on user_group.id = membership.group_id
+where membership.account_id = :account_id
+order by user_group.name

@@ -1,0 +1,1 @@
+select front from mutex where id = :mutex

@@ -1,0 +1,1 @@
+select min(ready_at) from job where state = 2

@@ -1,0 +1,1 @@
+select path from output where job_id = :job and path is not null

@@ -1,0 +1,1 @@
+select attempt, rank, stream, size from output where job_id = :job

@@ -1,0 +1,1 @@
+with recursive s(id) as (select min(shape_id) from job where state = 3 and parked = 0 union all select (select min(shape_id) from job where state = 3 and parked = 0 and shape_id > s.id) from s where s.id is not null) select id from s where id is not null

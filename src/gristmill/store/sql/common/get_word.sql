@@ -1,0 +1,1 @@
+select text from word where id = :id

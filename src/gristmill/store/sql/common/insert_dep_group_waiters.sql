@@ -1,0 +1,1 @@
+insert into dep_group_waiter (group_id, job_id) values (?, ?)

@@ -1,0 +1,1 @@
+insert into event (at, kind, jobs, data) values (?, ?, ?, ?)

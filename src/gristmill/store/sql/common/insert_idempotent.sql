@@ -1,0 +1,1 @@
+insert into idempotency (owner_id, key, job_ids, at) values (?, ?, ?, ?)

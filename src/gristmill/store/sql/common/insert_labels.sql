@@ -1,0 +1,1 @@
+insert into job_label (key, value, job_id) values (?, ?, ?)

@@ -1,0 +1,1 @@
+insert into membership (account_id, group_id) values (?, ?)

@@ -1,0 +1,1 @@
+insert into project_pool (project_id, pool_id) values (?, ?)

@@ -1,0 +1,1 @@
+insert into shape (id, cpu_shares, memory, disk, gpus, nodes, container, pool, constraints) select coalesce(max(id), 0) + 1, :cpu_shares, :memory, :disk, :gpus, :nodes, :container, :pool, :constraints from shape returning id

@@ -1,0 +1,1 @@
+insert into user_group (name, applied) values (:name, :applied) returning id

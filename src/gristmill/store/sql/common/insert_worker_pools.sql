@@ -1,0 +1,1 @@
+insert into worker_pool (worker_id, pool_id) values (?, ?)

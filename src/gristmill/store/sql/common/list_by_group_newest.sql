@@ -1,0 +1,1 @@
+select id from job where group_id = :group and state = :state and id < :cursor order by id desc limit :most

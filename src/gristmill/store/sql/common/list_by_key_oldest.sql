@@ -1,0 +1,1 @@
+select id from job where key = :key and id > :cursor order by id limit :most

@@ -1,0 +1,1 @@
+select id from job where state = :state and id > :cursor order by id limit :most

@@ -1,0 +1,1 @@
+select id, applied, name, description, notify, enabled, agents from pool order by name

@@ -1,0 +1,1 @@
+select id, applied, name, description, notify, enabled from project order by name

@@ -1,0 +1,1 @@
+select id, kind, user_name, group_names, scopes, email, created_at, expires_at from token order by created_at, id

@@ -1,0 +1,1 @@
+select id, applied, name from user_group order by name

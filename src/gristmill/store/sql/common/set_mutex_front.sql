@@ -1,0 +1,1 @@
+insert into mutex (id, front) values (:mutex, :front) on conflict (id) do update set front = excluded.front

@@ -1,0 +1,1 @@
+update schedule set parent_id = :parent_id where id = :id

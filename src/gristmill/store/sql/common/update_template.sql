@@ -1,0 +1,3 @@
+update template
+set name = :name, description = :description, body = :body, notify = :notify, enabled = :enabled
+where id = :id

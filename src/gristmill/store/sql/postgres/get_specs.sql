@@ -1,0 +1,1 @@
+select id, spec from job where id = any(:ids)

@@ -1,0 +1,1 @@
+select id, state, shape_id, priority, group_id, owner_id, project_id, dialect, mutex_id, parked, unmet, retries_left, failures, attempt, agent_id, cancel_requested, created_at, ready_at, started_at, ended_at, exit_code, reason, spec from job where shape_id = :shape and state = 3 and parked = 0 order by priority desc, id limit :most for update

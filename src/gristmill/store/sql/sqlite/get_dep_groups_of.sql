@@ -1,0 +1,1 @@
+select job_id, group_id from dep_group_member where job_id in (select value from json_each(:ids))

@@ -1,0 +1,1 @@
+select id, spec from job where id in (select value from json_each(:ids))
