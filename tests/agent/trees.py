@@ -24,7 +24,6 @@ from gristmill.agent.processes import (
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STUBBORN = "trap '' TERM HUP INT;"
-NOBODY = 65534
 
 
 class Household:
@@ -32,7 +31,6 @@ class Household:
 
     def __init__(self, node: str = "") -> None:
         self.node = node or f"test-{os.getpid()}"
-        self._spawned: set[int] = set()
         self._number = 0
         self._earlier: set[int] = set()
 
@@ -84,7 +82,6 @@ class Household:
             setsid=True,
         )
         os.close(writer)
-        self._spawned.add(pid)
         read_lines(reader, wait_for)
         os.close(reader)
         main = identify(pid)

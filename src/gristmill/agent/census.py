@@ -123,14 +123,12 @@ class _Look:
             self._claim(member, head)
             return True
         # One that is just leaving has lost its environment already, but not yet its children.
-        below = descendants(head.process.pid) if marker is None else ()
-        return any([self._recognise_below(stat) for stat in below])
-
-    def _recognise_below(self, stat: Stat) -> bool:
-        member = self._by_marker.get(environ_marker(stat.process.pid) or "")
-        if member is not None:
-            self._claim(member, stat)
-        return member is not None
+        for stat in descendants(head.process.pid) if marker is None else ():
+            member = self._by_marker.get(environ_marker(stat.process.pid) or "")
+            if member is not None:
+                self._claim(member, head)
+                return True
+        return False
 
     def _claim(self, member: MemberProcesses, head: Stat) -> None:
         if head.process.pid in self._owned:

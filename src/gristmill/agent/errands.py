@@ -36,8 +36,8 @@ from gristmill.protocol.messages import (
 LEASE_WAIT = 10.0
 """Seconds the server may hold a request for work; it doubles as the heartbeat."""
 
-REPORT_INTERVAL = 0.05
-"""Seconds between two reports while there is a stream of them; the first goes at once."""
+REPORT_INTERVAL = 0.1
+"""Seconds between two reports while there is a stream of short jobs; otherwise they go at once."""
 
 MOST_RESULTS = 2_000
 """Results in one report."""
@@ -148,7 +148,7 @@ class Errands:
     def all_told(self) -> bool:
         """Whether the server has acknowledged everything."""
         runner = self._runner
-        return not (runner.finished or runner.started or runner.returned or self._telling_now)
+        return not (runner.finished or runner.untold or runner.returned or self._telling_now)
 
     async def _send_output(self, wish: ReadOutput) -> None:
         data = self._runner.read(
@@ -166,11 +166,9 @@ class Errands:
             await self.changed.wait()
             await self._registered.wait()
             self.changed.clear()
-            began = self._chance.monotonic()
             await self._tell_once()
-            elapsed = self._chance.monotonic() - began
-            if elapsed < REPORT_INTERVAL:
-                await asyncio.sleep(REPORT_INTERVAL - elapsed)
+            if len(self._runner.waitlist) or len(self._runner.finished) > 1:
+                await asyncio.sleep(REPORT_INTERVAL)
 
     async def _tell_once(self) -> None:
         self._telling_now = True
@@ -218,17 +216,18 @@ class Errands:
         runner = self._runner
         results = runner.finished[:MOST_RESULTS]
         del runner.finished[:MOST_RESULTS]
-        started = list(runner.started.values())
-        runner.started.clear()
+        started = [
+            Started(*key, member.started_at, member.first_pid, member.cwd)
+            for key in runner.untold
+            if (member := runner.running.get(key)) is not None and member.started_at is not None
+        ]
+        runner.untold.clear()
         return started, results
 
     def _put_back(self, started: list[Started], results: list[Finished]) -> None:
         runner = self._runner
         runner.finished[:0] = results
-        for start in started:
-            key = (start.job, start.attempt, start.rank)
-            if key in runner.running:
-                runner.started[key] = start
+        runner.untold.update((start.job, start.attempt, start.rank) for start in started)
         self.changed.set()
 
     def _drop(self, members: list[Held]) -> None:

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable
 
 from gristmill.agent.census import MemberProcesses, members_of
-from gristmill.agent.processes import Process, Stat, is_alive, is_namespace_init
+from gristmill.agent.processes import Process, Stat, is_alive, is_namespace_init, read_stat
 from gristmill.domain.clock import Chance
 
 SHORTEST_PAUSE = 0.002
@@ -69,7 +69,7 @@ def stop_and_kill(find: Callable[[], Iterable[Stat]]) -> set[Process]:
         before = len(stopped)
         for stat in find():
             if stat.process not in stopped:
-                _stop_group(stat)
+                _stop_group(stat.process)
                 if not send(stat.process, signal.SIGSTOP):
                     refused.add(stat.process)
                 stopped.add(stat.process)
@@ -81,15 +81,18 @@ def stop_and_kill(find: Callable[[], Iterable[Stat]]) -> set[Process]:
     return refused
 
 
-def _stop_group(stat: Stat) -> None:
+def _stop_group(process: Process) -> None:
     """Stop a whole process group at one stroke, which reaches forks no look has seen yet.
 
     A group never reaches beyond its session, and the session of a member's process began in
     that member.
     """
-    if stat.session not in (0, os.getsid(0)) and stat.group not in (0, 1, os.getpgrp()):
+    now = read_stat(process.pid)
+    if now is None or now.process != process or now.session in (0, os.getsid(0)):
+        return
+    if now.group not in (0, 1, os.getpgrp()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(stat.group, signal.SIGSTOP)
+            os.killpg(now.group, signal.SIGSTOP)
 
 
 async def end(
@@ -138,16 +141,16 @@ def _living(member: MemberProcesses) -> list[Stat]:
 def ask_to_stop(stats: list[Stat]) -> None:
     """Send TERM to a whole tree once, parents first, so that no shell goes on to its next line.
 
-    The process that started a container is spared: it ends with the container, and ending it
-    first would take the container's processes down without a chance to clean up.
+    Whoever was stopped is woken to hear it. The process that started a container is spared: it
+    ends with the container, and ending it first would take the container's processes down
+    without a chance to clean up.
     """
     inits = {stat.process.pid for stat in stats if is_namespace_init(stat.process.pid)}
     starters = {stat.parent for stat in stats if stat.process.pid in inits}
     for stat in stats:
         if stat.process.pid not in starters:
             send(stat.process, signal.SIGTERM)
-            if stat.state == "T":
-                send(stat.process, signal.SIGCONT)
+            send(stat.process, signal.SIGCONT)
 
 
 def _pauses() -> Iterable[float]:

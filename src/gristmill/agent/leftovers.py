@@ -32,6 +32,8 @@ PATIENCE = 30.0
 _EMPTY_LOOKS = 3
 """Looks in a row that find nobody; one alone may miss a process that is just forking."""
 
+_MOST_GLANCES = 50
+
 
 class Leftover(NamedTuple):
     """A process that a dead agent left. marker: of the member it was recognised by.
@@ -97,18 +99,24 @@ class _Hunt:
         self._folder = node_folder(node)
 
     def find(self) -> Iterator[Stat]:
-        """Find all there is now, the youngest first: they are the ones that may slip away."""
+        """Find all there is now, until no further process turns up on the machine."""
         spared = _self_and_ancestors()
+        examined = set(spared)
         heads: list[Stat] = []
-        for pid in reversed(all_pids()):
-            stat = None if pid in spared else read_stat(pid)
-            if stat is None:
-                continue
-            marker = self.seen.get(stat.process) or self._recognise(pid)
-            if marker is not None:
-                self.seen[stat.process] = marker
-                heads.append(stat)
-                yield stat
+        for _ in range(_MOST_GLANCES):
+            # The youngest first: they are the ones that may slip away.
+            fresh = [pid for pid in reversed(all_pids()) if pid not in examined]
+            if not fresh:
+                break
+            for pid in fresh:
+                stat = read_stat(pid)
+                marker = stat and (self.seen.get(stat.process) or self._recognise(pid))
+                if stat is None or marker or not stat.leaving:
+                    examined.add(pid)
+                if stat is not None and marker:
+                    self.seen[stat.process] = marker
+                    heads.append(stat)
+                    yield stat
         if heads:
             yield from self._relatives(heads, spared)
 

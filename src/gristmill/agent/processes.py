@@ -6,7 +6,7 @@ tick it started at. A zombie has ended: it is never reported as a living process
 
 import ctypes
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 MARKER_VARIABLE = "GRISTMILL_MEMBER"
@@ -16,6 +16,9 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 _PR_SET_CHILD_SUBREAPER = 36
+_LEAVING = 0x4
+"""The kernel's PF_EXITING."""
+
 _MARKER_PREFIX = MARKER_VARIABLE.encode() + b"="
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 _CHUNK = 1 << 16
@@ -33,11 +36,13 @@ class Process(NamedTuple):
 class Stat(NamedTuple):
     """One line of the process table.
 
+    leaving: it is on its way out, and may have lost its environment before its children.
     cpu_ticks: own and of children it has waited for. resident_pages: of memory held now.
     """
 
     process: Process
     state: str
+    leaving: bool
     parent: int
     group: int
     session: int
@@ -61,6 +66,7 @@ def read_stat(pid: int) -> Stat | None:
     return Stat(
         process=Process(pid, int(fields[19])),
         state=state,
+        leaving=bool(int(fields[6]) & _LEAVING),
         parent=int(fields[1]),
         group=int(fields[2]),
         session=int(fields[3]),
@@ -234,3 +240,21 @@ def read_file(path: str) -> bytes:
 
 
 _HAS_CHILDREN_FILES = os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+
+
+class OwnChildren:
+    """A quick look at this process's children, for a thread that spawns all of them.
+
+    The kernel gives orphans to the first thread too. Make it in that thread.
+    """
+
+    def __init__(self) -> None:
+        path = f"/proc/self/task/{os.getpid()}/children"
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if _HAS_CHILDREN_FILES else -1
+
+    def issubset(self, known: Container[int]) -> bool:
+        """Whether there is no child but known ones."""
+        if self._descriptor < 0:
+            return all(child in known for child in own_children())
+        listed = os.pread(self._descriptor, 1 << 16, 0)
+        return all(int(child) in known for child in listed.split())

@@ -16,7 +16,7 @@ from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
-from gristmill.agent.processes import own_children
+from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
 from gristmill.agent.slots import Scratch, Slots
@@ -32,7 +32,7 @@ from gristmill.domain.outcome import (
     TaskResult,
 )
 from gristmill.domain.resources import Capacity, need_of
-from gristmill.protocol.messages import Finished, Held, Lease, Started, Stream
+from gristmill.protocol.messages import Finished, Held, Lease, Stream
 
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 
@@ -45,6 +45,11 @@ _DEFAULT_SIGNALS = (
     signal.SIGTERM,
 )
 """What the agent or Python ignore or handle must not be inherited."""
+
+_CHILD_ENDED = frozenset({signal.SIGCHLD})
+
+BURST = 0.02
+"""Seconds the event loop waits at most while short jobs stream through."""
 
 
 class Runner:
@@ -74,7 +79,7 @@ class Runner:
         self.busy = asyncio.Event()
         self.waitlist = Waitlist()
         self.running: dict[Key, Member] = {}
-        self.started: dict[Key, Started] = {}
+        self.untold: set[Key] = set()
         self.finished: list[Finished] = []
         self.returned: list[Held] = []
         self._by_pid: dict[int, Member] = {}
@@ -82,6 +87,7 @@ class Runner:
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
         self._chance, self._outputs, self._on_change = chance, outputs, on_change
         self._gpus = list(range(capacity.gpus))
+        self._children = OwnChildren()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def accept(self, leases: Iterable[Lease]) -> None:
@@ -145,7 +151,26 @@ class Runner:
         return files[stream].read(offset, limit)
 
     def reap(self) -> None:
-        """Collect every process that has ended."""
+        """Collect every process that has ended; while short jobs stream through, stay with them.
+
+        A trip through the event loop costs as much as the rest of a short job, so in a burst
+        the next child is awaited right here, for a moment, before others get their turn.
+        """
+        self._collect()
+        if not self.waitlist.brisk:
+            return
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
+        try:
+            until = self._chance.monotonic() + BURST
+            while self.waitlist.brisk and self._by_pid:
+                left = until - self._chance.monotonic()
+                if left <= 0 or signal.sigtimedwait(_CHILD_ENDED, left) is None:
+                    break
+                self._collect()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _CHILD_ENDED)
+
+    def _collect(self) -> None:
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -232,7 +257,7 @@ class Runner:
         member.started_at = self._chance.now()
         member.first_pid = member.pid
         self._journal.began(member.held)
-        self.started[member.key] = Started(*member.key, member.started_at, member.pid, member.cwd)
+        self.untold.add(member.key)
         self._on_change()
 
     def _could_not_run(self, member: Member, error: Exception) -> None:
@@ -283,7 +308,7 @@ class Runner:
         try:
             os.killpg(member.pid, 0)
         except ProcessLookupError:
-            if all(child in self._by_pid for child in own_children()):
+            if self._children.issubset(self._by_pid):
                 return False
         except PermissionError:
             return True

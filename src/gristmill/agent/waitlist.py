@@ -13,6 +13,9 @@ HOT_SECONDS = 0.3
 MOST_HOT = 400
 """Members of one shape kept at hand at most."""
 
+BRISK_SECONDS = 0.02
+"""Duration below which members are so short that the trip around them matters."""
+
 _WEIGHT = 0.1
 """How fast the estimate of a shape's duration follows the last one."""
 
@@ -40,6 +43,13 @@ class Waitlist:
         self._keys.add(member.key)
         self._by_shape.setdefault(member.lease.shape, deque()).append(member)
         return True
+
+    @property
+    def brisk(self) -> bool:
+        """Whether what waits takes but moments to run."""
+        for shape in self._by_shape:
+            return self._seconds.get(shape, math.inf) < BRISK_SECONDS
+        return False
 
     def next_fitting(self, free: Capacity) -> Member | None:
         """Remove and return a member that fits now."""

@@ -9,6 +9,7 @@ import typer
 from gristmill.cli import (
     agents,
     declarations,
+    demo,
     events,
     failures,
     images,
@@ -42,6 +43,7 @@ VERBATIM = {
 }
 
 app.command(context_settings=VERBATIM, add_help_option=False)(serve.serve)
+app.command()(demo.demo)
 app.command(context_settings={"allow_interspersed_args": False})(command(submit.submit))
 app.command()(command(jobs.status))
 app.command()(command(jobs.jobs))

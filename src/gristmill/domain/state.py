@@ -27,6 +27,15 @@ HELD = frozenset({JobState.RESERVED, JobState.RUNNING, JobState.LOST})
 PENDING = frozenset({JobState.WAITING, JobState.DELAYED, JobState.READY})
 ACTIVE = PENDING | HELD
 
+IN_PLAY = 3
+"""The bucket of what is ready or held: jobs pass through those states without being re-indexed."""
+
+BUCKETS = {
+    state: IN_PLAY if state in HELD or state is JobState.READY else state.value
+    for state in JobState
+}
+"""Where a state is found in the indexes that listings use."""
+
 BY_WORD = {state.word: state for state in JobState}
 
 

@@ -7,6 +7,7 @@ from litestar import Request
 
 from gristmill.domain.errors import NotAuthenticatedError, NotPermittedError
 from gristmill.domain.identity import ADMIN, READ, WRITE, Identity
+from gristmill.native.queries import check_query
 from gristmill.services.house import House
 
 NO_CREDENTIAL = "send a token: 'Authorization: Bearer TOKEN'"
@@ -49,4 +50,6 @@ async def _provide(request: Request[Any, Any, Any], scope: str) -> Identity:
     house: House = request.app.state.house
     who = await identify(house, request.headers)
     require(who, scope)
+    # Only after the credential is good: strangers learn nothing, not even names of parameters.
+    check_query(request)
     return who

@@ -1,7 +1,6 @@
 """What goes wrong under /v1, in its one error shape."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from gristmill.domain.errors import (
     NotPermittedError,
     UnavailableError,
 )
+from gristmill.native.queries import wire_name
 from gristmill.native.wire import ErrorDetail, ErrorReply
 
 AnyRequest = Request[Any, Any, Any]
@@ -42,29 +42,30 @@ _CODES = {
     429: "too_many_requests",
     503: "unavailable",
 }
+_FIELDS = {413: "body", 415: "Content-Type"}
 RETRY_AFTER = "1"
+LONGEST_SHOWN = 80
+"""Characters of a wrong value that an error repeats."""
+
 _PLACE = re.compile(r" - at `(?:key in )?\$?\.?(.*?)`$")
+_NAMED = re.compile(r"^Object (?:contains unknown|missing required) field `(.*)`$", re.DOTALL)
 
 
-def decode_body(body: bytes, decode: Callable[[bytes], Any]) -> Any:
-    """Decode a JSON body. Raises InvalidInputError naming the field."""
-    try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"the body is not valid JSON: {error}") from error
-    except RecursionError as error:
-        raise InvalidInputError("the body is nested too deeply") from error
-
-
-def invalid(error: msgspec.ValidationError) -> InvalidInputError:
-    """Take the field out of msgspec's text."""
-    text = str(error)
+def invalid(error: msgspec.ValidationError, prefix: str = "") -> InvalidInputError:
+    """Take the field out of msgspec's text. prefix: where the value stood, such as ``[3]``."""
+    text, field = str(error), prefix
     place = _PLACE.search(text)
-    if place is None:
-        return InvalidInputError(text)
-    return InvalidInputError(text[: place.start()], place.group(1))
+    if place is not None:
+        text, field = text[: place.start()], _join(prefix, place.group(1))
+    named = _NAMED.match(text)
+    if named is not None:
+        field = _join(field, named.group(1)[:LONGEST_SHOWN])
+    return InvalidInputError(text, field)
+
+
+def _join(outer: str, inner: str) -> str:
+    between = "." if outer and inner and not inner.startswith("[") else ""
+    return f"{outer}{between}{inner}"
 
 
 def _reply(
@@ -91,24 +92,38 @@ def _on_own_error(_: AnyRequest, error: GristmillError) -> Response[ErrorReply]:
     return _reply(status, ErrorDetail(code, str(error), getattr(error, "field", "")), headers)
 
 
-def _on_validation(_: AnyRequest, error: ValidationException) -> Response[ErrorReply]:
+def _on_validation(request: AnyRequest, error: ValidationException) -> Response[ErrorReply]:
     """Litestar could not make sense of a parameter."""
     field, message = "", error.detail
     if isinstance(error.extra, list) and error.extra and isinstance(error.extra[0], dict):
-        field = str(error.extra[0].get("key", ""))
+        field = wire_name(request, str(error.extra[0].get("key", "")))
         message = str(error.extra[0].get("message", message))
+        given = request.query_params.get(field, request.headers.get(field))
+        if given is not None:
+            message += f", not {given[:LONGEST_SHOWN]!r}"
     return _reply(400, ErrorDetail("invalid_input", message, field))
 
 
-def _on_http(_: AnyRequest, error: HTTPException) -> Response[ErrorReply]:
+def _on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorReply]:
     status = error.status_code
     code = _CODES.get(status, "invalid_input" if status < 500 else "internal")
     headers = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
-    return _reply(status, ErrorDetail(code, error.detail or code.replace("_", " ")), headers)
+    message = error.detail or code.replace("_", " ")
+    if status == 404:
+        message = f"there is nothing at {request.scope['path'][:200]}"
+    elif status == 405:
+        message = f"{request.method} is not for this path; it takes {headers.get('Allow', 'less')}"
+    return _reply(status, ErrorDetail(code, message, _FIELDS.get(status, "")), headers)
+
+
+def _on_defect(_: AnyRequest, error: Exception) -> Response[ErrorReply]:
+    """Leave a defect of ours to the guard around all apps, which logs it under an id."""
+    raise error
 
 
 HANDLERS: ExceptionHandlersMap = {
     GristmillError: _on_own_error,
     ValidationException: _on_validation,
     HTTPException: _on_http,
+    Exception: _on_defect,
 }

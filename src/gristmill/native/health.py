@@ -1,6 +1,7 @@
 """Is it alive, is it ready, and how is it doing: /healthz, /readyz, /metrics."""
 
 import asyncio
+import os
 
 from litestar import Response, get
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -14,6 +15,9 @@ from gristmill.services.house import House
 READY_LIMIT = 5.0
 """Seconds the database has to answer."""
 
+LEAST_ROOM = 1 << 20
+"""Bytes free below which the home counts as full; the smallest writes may fit even then."""
+
 
 @get("/healthz", tags=["health"], summary="Whether the process lives")
 async def healthz() -> dict[str, str]:
@@ -23,12 +27,15 @@ async def healthz() -> dict[str, str]:
 
 @get("/readyz", tags=["health"], summary="Whether work can be taken")
 async def readyz(house: House) -> dict[str, str]:
-    """Answer 200 when a durable write goes through, else 503."""
+    """Answer 200 when a durable write goes through and the disk has room, else 503."""
     try:
         async with asyncio.timeout(READY_LIMIT):
-            await house.database.write(lambda tx: tx.all("get_schema_version"))
+            await house.database.write(lambda tx: tx.run("prove_writable"))
     except TimeoutError as error:
         raise UnavailableError("the database does not answer") from error
+    room = os.statvfs(house.home)
+    if room.f_bavail * room.f_frsize < LEAST_ROOM:
+        raise UnavailableError("the disk is full")
     return {"status": "ready"}
 
 

@@ -184,6 +184,10 @@ class Server:
             await self._engine.stop(
                 stop_agent=idle or self._settings.stop_jobs, grace=AGENT_STOP_GRACE
             )
-        await self._listeners.stop(STOP_GRACE)
+        closing = asyncio.create_task(self._listeners.stop(STOP_GRACE))
+        # The doors close first, so that whom we send away does not come back.
+        await asyncio.sleep(0)
+        self._house.release()
+        await closing
         await self._house.stop()
         remove_server_file(self._settings.home)

@@ -147,7 +147,7 @@ class Agents:
         if agent.last_reply is not None and agent.last_reply[0] == message.number:
             return agent.last_reply[1]
         leases, agent.undelivered = agent.undelivered, []
-        if not (leases or agent.kill or agent.read or agent.stop):
+        if not (leases or agent.kill or agent.read or agent.stop or self._core.signals.closing):
             loop = asyncio.get_running_loop()
             request = WorkRequest(message.number, message.free, message.hot, loop.create_future())
             self._registry.answer(agent, [])
@@ -158,6 +158,11 @@ class Agents:
         agent.kill, agent.read = [], []
         agent.last_reply = (message.number, reply)
         return reply
+
+    def release(self) -> None:
+        """Let every request for work return at once: the server stops."""
+        for agent in self._registry.all():
+            self._registry.answer(agent, [])
 
     async def _await_work(self, agent: LiveAgent, request: WorkRequest, wait: float) -> list[Lease]:
         try:

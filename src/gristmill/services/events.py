@@ -1,6 +1,7 @@
 """What happens, as it happens: a stream that can be resumed from any event."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from gristmill.domain.identity import Identity
 from gristmill.services.queue.core import QueueCore
@@ -9,6 +10,7 @@ from gristmill.store.events import Event, events_after, last_event
 from gristmill.store.jobs import get_heads
 
 MOST_A_READ = 500
+HIDDEN = "hidden"
 
 
 class Events:
@@ -29,17 +31,15 @@ class Events:
         job: only events of this job. kind: prefix of the kinds wanted. Who is not an
         administrator sees only events of own jobs.
         """
-        while True:
+        while not self._core.signals.closing:
             waiting = self._core.signals.waiting_for_events()
-            events = await self._core.database.read(
-                lambda tx, after=after: self._read(tx, who, after)
-            )  # type: ignore[misc]
+            events = await self._core.database.read(partial(self._read, who=who, after=after))
             for event in events:
                 after = event.id
-                if event.kind.startswith(kind) and (job is None or job in event.jobs):
-                    visible = who.admin or bool(event.jobs)
-                    if visible:
-                        yield event
+                if event.kind == HIDDEN or not event.kind.startswith(kind):
+                    continue
+                if job is None or job in event.jobs:
+                    yield event
             if not events and not await waiting(idle):
                 yield None
 
@@ -50,13 +50,10 @@ class Events:
         owner = self._core.words.find(tx, who.user)
         jobs = sorted({job for event in events for job in event.jobs})
         own = {head.id for head in get_heads(tx, jobs) if head.owner_id == owner}
-        return [
-            Event(
-                event.id,
-                event.at,
-                event.kind,
-                [job for job in event.jobs if job in own],
-                event.data,
-            )
-            for event in events
-        ]
+        seen = []
+        for event in events:
+            mine = [job for job in event.jobs if job in own]
+            # An event without any job of the caller's still moves the reader on.
+            kind = event.kind if mine else HIDDEN
+            seen.append(Event(event.id, event.at, kind, mine, event.data))
+        return seen

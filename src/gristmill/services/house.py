@@ -76,6 +76,11 @@ class House:
         for task in self._tasks:
             task.add_done_callback(_complain)
 
+    def release(self) -> None:
+        """Let everybody who waits for something go; the server stops."""
+        self.core.signals.close()
+        self.agents.release()
+
     async def stop(self) -> None:
         """Stop the loops; the database is closed by whoever opened it."""
         for task in self._tasks:

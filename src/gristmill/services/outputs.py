@@ -87,7 +87,7 @@ class Outputs:
             offset = chunk.next_offset
             if chunk.data:
                 yield chunk.data
-            elif chunk.ended:
+            elif chunk.ended or self._core.signals.closing:
                 return
             else:
                 await pause(FOLLOW_INTERVAL)

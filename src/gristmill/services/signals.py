@@ -13,7 +13,13 @@ class Signals:
         self.ready_shapes: set[int] = set()
         self.work = asyncio.Event()
         self.timer = asyncio.Event()
+        self.closing = False
         self._events_changed = asyncio.Event()
+
+    def close(self) -> None:
+        """The server stops: nobody shall wait any longer."""
+        self.closing = True
+        self.events()
 
     def ready(self, shapes: Iterable[int]) -> None:
         """Jobs of these shapes may have become ready."""

@@ -22,6 +22,6 @@ class Waits:
             changed = self._core.signals.waiting_for_events()
             listed = await self._listing.get(who, job)
             left = deadline - clock()
-            if listed.row.head.state in TERMINAL or left <= 0:
+            if listed.row.head.state in TERMINAL or left <= 0 or self._core.signals.closing:
                 return listed
             await changed(left)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gristmill.domain.job import JobSpec
-from gristmill.domain.state import JobState
+from gristmill.domain.state import BUCKETS, JobState
 from gristmill.store.database import Transaction
 
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
@@ -18,7 +18,7 @@ class JobHead(msgspec.Struct, gc=False):
 
     unmet: dependencies not satisfied. parked: waits behind another job of its mutex.
     failures: failed attempts so far. attempt: number of the current or last attempt.
-    Times are epoch seconds.
+    stored_bucket: where the indexes have it now. Times are epoch seconds.
     """
 
     id: int
@@ -43,6 +43,7 @@ class JobHead(msgspec.Struct, gc=False):
     ended_at: float | None
     exit_code: int | None
     reason: str | None
+    stored_bucket: int
 
 
 class JobRow(msgspec.Struct, gc=False):
@@ -55,7 +56,7 @@ class JobRow(msgspec.Struct, gc=False):
     dialect_data: bytes | None
 
 
-_HEAD_COLUMNS = 22
+_HEAD_COLUMNS = 23
 _STATES = {state.value: state for state in JobState}
 
 
@@ -90,29 +91,39 @@ def get_head(tx: Transaction, job: int) -> JobHead | None:
 
 
 def save_heads(tx: Transaction, heads: Iterable[JobHead]) -> None:
-    """Write back every column of the heads that the queue may change."""
-    tx.many(
-        "update_jobs",
-        [
-            (
-                head.state.value,
-                head.parked,
-                head.unmet,
-                head.retries_left,
-                head.failures,
-                head.attempt,
-                head.agent_id,
-                head.cancel_requested,
-                head.ready_at,
-                head.started_at,
-                head.ended_at,
-                head.exit_code,
-                head.reason,
-                head.id,
-            )
-            for head in heads
-        ],
-    )
+    """Write back every column of the heads that the queue may change.
+
+    The indexes for listings are only touched when a job leaves its bucket.
+    """
+    stay: list[tuple[object, ...]] = []
+    leave: list[tuple[object, ...]] = []
+    for head in heads:
+        bucket = BUCKETS[head.state]
+        row = (
+            int(head.state),
+            head.parked,
+            head.unmet,
+            head.retries_left,
+            head.failures,
+            head.attempt,
+            head.agent_id,
+            head.cancel_requested,
+            head.ready_at,
+            head.started_at,
+            head.ended_at,
+            head.exit_code,
+            head.reason,
+            head.id,
+        )
+        if bucket == head.stored_bucket:
+            stay.append(row)
+        else:
+            leave.append((bucket, *row))
+            head.stored_bucket = bucket
+    if stay:
+        tx.many("update_jobs", stay)
+    if leave:
+        tx.many("update_jobs_and_bucket", leave)
 
 
 def take_ready(tx: Transaction, shape: int, most: int) -> list[tuple[JobHead, bytes]]:

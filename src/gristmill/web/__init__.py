@@ -1,1 +1,1 @@
-"""The pages a person looks at."""
+"""Pages for people: the dashboard under /ui and the documentation of the interface at /docs."""

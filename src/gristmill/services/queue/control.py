@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.outcome import CANCELLED_BY_USER
-from gristmill.domain.state import TERMINAL, JobState, Trigger, allowed
+from gristmill.domain.state import HELD, TERMINAL, JobState, Trigger, allowed
 from gristmill.protocol.messages import Held
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
@@ -75,10 +75,8 @@ class Control:
             elif allowed(Trigger.CANCEL, head.state):
                 head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
                 self._collect_kills(tx, head, kills)
+                tx.run("delete_gang_members", job=head.id)
                 ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
-                tx.run("delete_dependencies_of", job=head.id)
-                tx.run("delete_dep_group_waits", job=head.id)
-                head.unmet = 0
             else:
                 unchanged[head.id] = head.state
                 continue
@@ -88,6 +86,8 @@ class Control:
         return Changed(changed, unchanged)
 
     def _collect_kills(self, tx: Transaction, head: JobHead, kills: dict[int, list[Held]]) -> None:
+        if head.state not in HELD:
+            return
         members = tx.all("get_gang_members", job=head.id, attempt=head.attempt)
         for rank, agent, finished in members or [(0, head.agent_id, 0)]:
             if agent is not None and not finished:
@@ -107,10 +107,13 @@ class Control:
             if not allowed(Trigger.RETRY, head.state):
                 unchanged[head.id] = head.state
                 continue
-            head.retries_left, head.failures = specs[head.id].retry.retries, 0
+            spec = specs[head.id]
+            head.retries_left, head.failures = spec.retry.retries, 0
             head.ready_at = head.started_at = head.ended_at = None
             head.exit_code = head.reason = head.agent_id = None
             target = JobState.WAITING if head.unmet else JobState.READY
+            if spec.queue_timeout is not None:
+                ledger.set_deadline(head, ledger.now + spec.queue_timeout)
             ledger.move(head, Trigger.RETRY, target)
             changed.append(head.id)
         ledger.close()

@@ -3,7 +3,7 @@
 import structlog
 
 from gristmill.domain.errors import UnavailableError
-from gristmill.domain.state import JobState, Trigger
+from gristmill.domain.state import JobState
 from gristmill.protocol.messages import Lease
 from gristmill.services.queue.claim import MOST_A_CLAIM, Claim, Rank, Room
 from gristmill.services.queue.core import QueueCore
@@ -31,15 +31,19 @@ class Dispatcher:
         signals = self._core.signals
         while True:
             await signals.work.wait()
-            signals.work.clear()
-            agents = self._registry.waiting()
-            if not agents or not (signals.ready_shapes or self._heads):
-                continue
             try:
-                await self._lease(agents)
+                await self.round()
             except UnavailableError:
                 await pause(PAUSE_AFTER_FAILURE)
                 signals.work.set()
+
+    async def round(self) -> None:
+        """Lease what fits to the agents that wait now. Raises UnavailableError."""
+        signals = self._core.signals
+        signals.work.clear()
+        agents = self._registry.waiting()
+        if agents and (signals.ready_shapes or self._heads):
+            await self._lease(agents)
 
     async def _lease(self, agents: list[LiveAgent]) -> None:
         signals = self._core.signals
@@ -61,12 +65,10 @@ class Dispatcher:
             if not room.leases:
                 continue
             agent = room.agent
-            if self._registry.find(agent.row.id) is not agent:
-                await self._take_back(room.leases)
-            elif agent.request is room.request:
+            if self._registry.find(agent.row.id) is agent:
                 self._registry.answer(agent, room.leases)
             else:
-                agent.undelivered.extend(room.leases)
+                await self._take_back(room.leases)
 
     async def _take_back(self, leases: list[Lease]) -> None:
         """Return to ready what was leased to an agent that registered anew meanwhile."""
@@ -76,9 +78,7 @@ class Dispatcher:
             attempts = {lease.job: lease.attempt for lease in leases}
             for head in ledger.load(attempts):
                 if head.state is JobState.RESERVED and head.attempt == attempts[head.id]:
-                    head.agent_id = None
-                    ledger.move(head, Trigger.LEASE_RETURNED, JobState.READY)
-                    tx.run("delete_gang_members", job=head.id)
+                    ledger.give_back(head)
             ledger.close()
 
         await self._core.database.write(work)

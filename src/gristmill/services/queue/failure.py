@@ -1,6 +1,6 @@
 """An attempt failed: retry, bury or cancel, as the job's policy says."""
 
-from gristmill.domain.outcome import judge
+from gristmill.domain.outcome import CANCELLED_BY_USER, judge
 from gristmill.domain.retry import RetryPolicy
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
@@ -28,15 +28,17 @@ def fail(
         failures=head.failures,
         random=core.chance.random,
     )
-    head.exit_code, head.reason = exit_code, reason
+    cancelled = verdict.trigger is Trigger.CANCEL
+    head.exit_code, head.reason = exit_code, CANCELLED_BY_USER if cancelled else reason
     if head.ended_at is None:
         head.ended_at = ledger.now
     if verdict.trigger is Trigger.FAIL_RETRY:
         head.retries_left -= 1
         head.ready_at = ledger.now + verdict.delay if verdict.delay else None
         head.agent_id = None
+        ledger.set_deadline(head, None)
     head.cancel_requested = 0
     ledger.tx.run("delete_gang_members", job=head.id)
     ledger.move(head, verdict.trigger, verdict.state)
     if head.unmet and verdict.state in {JobState.READY, JobState.DELAYED}:
-        ledger.move(head, Trigger.DEPENDENCY_ADDED, JobState.WAITING)
+        ledger.wait(head)

@@ -8,6 +8,7 @@ counters and events together.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from gristmill.domain.outcome import CANCELLED_BY_USER
 from gristmill.domain.state import HELD, JobState, Trigger, check
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
@@ -19,6 +20,9 @@ JOBS_AN_EVENT = 1_000
 _KEEPS_MUTEX = HELD | {JobState.READY}
 _LEFT_GROUPS = frozenset({JobState.COMPLETE, JobState.CANCELLED})
 _ENDED = _LEFT_GROUPS | {JobState.BURIED}
+_EVENTS = {state: f"job.{state.word}" for state in JobState}
+_Tally = tuple[int, int, int, JobState | None, JobState | None]
+"""Owner, group, dialect, and the move: None for from nowhere, or to nowhere."""
 
 
 class Ledger:
@@ -30,13 +34,13 @@ class Ledger:
         self._core = core
         self._heads: dict[int, JobHead] = {}
         self._changed: dict[int, JobHead] = {}
-        self._owner_counts: Counter[tuple[int, int, int]] = Counter()
-        self._group_counts: Counter[tuple[int, int, int]] = Counter()
+        self._tallies: defaultdict[_Tally, int] = defaultdict(int)
         self._events: defaultdict[str, list[int]] = defaultdict(list)
         self._ended: list[JobHead] = []
-        self._revived: list[JobHead] = []
-        self._mutexes_left: list[JobHead] = []
-        self._delayed = False
+        self._moved: dict[int, JobHead] = {}
+        self._was_out: dict[int, bool] = {}
+        self._mutexes_left: dict[int, JobHead] = {}
+        self._timed = False
 
     def load(self, ids: Iterable[int]) -> list[JobHead]:
         """Return the heads of the jobs that exist, each object once per ledger."""
@@ -61,11 +65,10 @@ class Ledger:
     ) -> None:
         """Count newly inserted jobs: (owner, group, dialect, state) -> how many."""
         for (owner, group, dialect, state), count in counts.items():
-            self._owner_counts[owner, dialect, state.value] += count
-            self._group_counts[group, owner, state.value] += count
+            self._tallies[owner, group, dialect, None, state] += count
         for state, ids in events.items():
-            self._events[f"job.{state.word}"].extend(ids)
-            self._delayed = self._delayed or state is JobState.DELAYED
+            self._events[_EVENTS[state]].extend(ids)
+            self._timed = self._timed or state is JobState.DELAYED
 
     def move(self, head: JobHead, trigger: Trigger, target: JobState) -> None:
         """Move a job; raises IllegalMoveError when the table has no such move."""
@@ -73,41 +76,36 @@ class Ledger:
         check(trigger, source, target)
         head.state = target
         self._changed[head.id] = head
-        self._count(head, source, -1)
-        self._count(head, target, 1)
-        self._events[f"job.{target.word}"].append(head.id)
+        self._tallies[head.owner_id, head.group_id, head.dialect, source, target] += 1
+        self._events[_EVENTS[target]].append(head.id)
         if target in _ENDED:
             self._ended.append(head)
-        if source in _LEFT_GROUPS:
-            self._revived.append(head)
+        if source in _LEFT_GROUPS or target in _LEFT_GROUPS:
+            self._was_out.setdefault(head.id, source in _LEFT_GROUPS)
+            self._moved[head.id] = head
         if target is JobState.DELAYED:
-            self._delayed = True
+            self._timed = True
         if head.mutex_id is not None:
             self._pass_mutex(head, source, target)
 
     def forget(self, head: JobHead) -> None:
         """Uncount a job that is about to be deleted."""
-        self._count(head, head.state, -1)
+        self._tallies[head.owner_id, head.group_id, head.dialect, head.state, None] += 1
         self._changed.pop(head.id, None)
 
     def close(self) -> None:
         """Work out the consequences and write everything."""
-        while self._ended or self._revived:
+        while self._ended or self._moved:
             ended, self._ended = self._ended, []
-            revived, self._revived = self._revived, []
-            self._satisfy_dependents(ended)
-            self._leave_groups(ended)
-            self._rejoin_groups(revived)
+            moved, self._moved = self._moved, {}
+            self._satisfy_dependents([head for head in ended if head.state in _ENDED])
+            self._change_groups(moved.values())
         save_heads(self.tx, self._changed.values())
         if self._mutexes_left:
             self._release_mutexes()
         self._write_counts()
         self._write_events()
         self._signal()
-
-    def _count(self, head: JobHead, state: JobState, change: int) -> None:
-        self._owner_counts[head.owner_id, head.dialect, state.value] += change
-        self._group_counts[head.group_id, head.owner_id, state.value] += change
 
     def _satisfy_dependents(self, ended: Sequence[JobHead]) -> None:
         if not ended:
@@ -123,15 +121,19 @@ class Ledger:
             self.tx.many("delete_dependencies", met)
             self._meet(Counter(job for _, job in met))
 
-    def _leave_groups(self, ended: Sequence[JobHead]) -> None:
-        left = [head.id for head in ended if head.state in _LEFT_GROUPS]
+    def _change_groups(self, moved: Iterable[JobHead]) -> None:
+        """Tell groups whose members came or went; who went and came back changed nothing."""
+        left: list[int] = []
+        back: list[int] = []
+        for head in moved:
+            out = head.state in _LEFT_GROUPS
+            if out != self._was_out[head.id]:
+                self._was_out[head.id] = out
+                (left if out else back).append(head.id)
         for group, members in self._groups_of(left).items():
             if self._change_live(group, -members) == 0:
                 self._meet(Counter(self._waiters(group)))
-
-    def _rejoin_groups(self, revived: Sequence[JobHead]) -> None:
-        live = [head.id for head in revived if head.state not in _LEFT_GROUPS]
-        for group, members in self._groups_of(live).items():
+        for group, members in self._groups_of(back).items():
             self.join_group(group, members)
 
     def join_group(self, group: int, members: int) -> None:
@@ -143,9 +145,33 @@ class Ledger:
     def _wait_again(self, head: JobHead) -> None:
         head.unmet += 1
         if head.state in {JobState.READY, JobState.DELAYED, JobState.COMPLETE}:
-            self.move(head, Trigger.DEPENDENCY_ADDED, JobState.WAITING)
+            self.wait(head)
         else:
             self.touch(head)
+
+    def wait(self, head: JobHead) -> None:
+        """Move a job back to waiting: it has unmet dependencies (again)."""
+        if head.state is JobState.COMPLETE:
+            self.set_deadline(head, None)
+        self.move(head, Trigger.DEPENDENCY_ADDED, JobState.WAITING)
+
+    def give_back(self, head: JobHead) -> None:
+        """Undo a lease of which nothing was begun."""
+        head.agent_id = None
+        self.tx.run("delete_gang_members", job=head.id)
+        if head.cancel_requested:
+            head.cancel_requested = 0
+            head.reason, head.ended_at = CANCELLED_BY_USER, self.now
+            self.move(head, Trigger.CANCEL, JobState.CANCELLED)
+            return
+        self.move(head, Trigger.LEASE_RETURNED, JobState.READY)
+        if head.unmet:
+            self.wait(head)
+
+    def set_deadline(self, head: JobHead, at: float | None) -> None:
+        """Set or lift the time by which a job must have started."""
+        self.tx.run("set_queue_deadline", job=head.id, at=at)
+        self._timed = self._timed or at is not None
 
     def _meet(self, met: Counter[int]) -> None:
         for head in self.load(met):
@@ -182,26 +208,33 @@ class Ledger:
             if free:
                 self.tx.run("set_mutex_front", mutex=head.mutex_id, front=head.id)
         elif source in _KEEPS_MUTEX and target not in _KEEPS_MUTEX:
-            if not head.parked:
-                self._mutexes_left.append(head)
+            if not head.parked and head.mutex_id is not None:
+                self._mutexes_left[head.mutex_id] = head
             head.parked = 0
 
     def _release_mutexes(self) -> None:
-        unparked: list[JobHead] = []
-        for left in self._mutexes_left:
-            row = self.tx.one("get_next_parked", mutex=left.mutex_id)
+        for mutex, left in self._mutexes_left.items():
+            if left.state in _KEEPS_MUTEX:
+                continue
+            row = self.tx.one("get_next_parked", mutex=mutex)
             following = row[0] if row else None
-            self.tx.run("set_mutex_front", mutex=left.mutex_id, front=following)
+            self.tx.run("set_mutex_front", mutex=mutex, front=following)
             if following is not None:
                 (head,) = self.load([following])
                 head.parked = 0
-                unparked.append(head)
                 save_heads(self.tx, [head])
                 self._changed[head.id] = head
 
     def _write_counts(self) -> None:
-        self.tx.many("add_owner_counts", [(*key, n) for key, n in self._owner_counts.items() if n])
-        self.tx.many("add_group_counts", [(*key, n) for key, n in self._group_counts.items() if n])
+        owners: Counter[tuple[int, int, int]] = Counter()
+        groups: Counter[tuple[int, int, int]] = Counter()
+        for (owner, group, dialect, source, target), moved in self._tallies.items():
+            for state, change in ((source, -moved), (target, moved)):
+                if state is not None:
+                    owners[owner, dialect, int(state)] += change
+                    groups[group, owner, int(state)] += change
+        self.tx.many("add_owner_counts", [(*key, n) for key, n in owners.items() if n])
+        self.tx.many("add_group_counts", [(*key, n) for key, n in groups.items() if n])
 
     def _write_events(self) -> None:
         for kind, ids in self._events.items():
@@ -214,12 +247,12 @@ class Ledger:
             for head in self._changed.values()
             if head.state is JobState.READY and not head.parked
         }
-        signals, delayed, happened = self._core.signals, self._delayed, bool(self._events)
+        signals, timed, happened = self._core.signals, self._timed, bool(self._events)
 
         def wake() -> None:
             if ready:
                 signals.ready(ready)
-            if delayed:
+            if timed:
                 signals.timer.set()
             if happened:
                 signals.events()

@@ -11,7 +11,7 @@ from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.outcome import TaskResult
 from gristmill.domain.shape import suits
-from gristmill.domain.state import JobState
+from gristmill.domain.state import BUCKETS, HELD, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -22,7 +22,6 @@ MOST_SCANNED = 20_000
 """Candidates looked at for one page; a page may come back short, with a cursor to go on."""
 
 FIRST, LAST = 0, (1 << 63) - 1
-_ALL_STATES = tuple(JobState)
 _decode_tasks = msgspec.msgpack.Decoder(list[TaskResult]).decode
 
 
@@ -275,17 +274,23 @@ class _Search:
         if wanted.labels:
             label, value = wanted.labels[0]
             return self._ids(tx, "label", cursor, most, label=label, value=value)
-        index, values = "state", {}
-        if group is not None:
+        if wanted.states and HELD.issuperset(wanted.states):
+            return self._held(tx, cursor, most)
+        index, values = "bucket", {}
+        if group:
             index, values = "group", {"group": group}
         elif owner is not None:
             index, values = "owner", {"owner": owner}
+        buckets = {BUCKETS[state] for state in wanted.states or JobState}
         streams = [
-            self._ids(tx, index, cursor, most, state=state.value, **values)
-            for state in wanted.states or _ALL_STATES
+            self._ids(tx, index, cursor, most, bucket=bucket, **values) for bucket in buckets
         ]
         merged: Iterable[int] = heapq.merge(*streams, reverse=self._newest)
         return list(merged)[:most]
+
+    def _held(self, tx: Transaction, cursor: int, most: int) -> list[int]:
+        rows = tx.all(f"list_held_{self._order}", cursor=cursor, most=most)
+        return [row[0] for row in rows]
 
     def _ids(
         self, tx: Transaction, index: str, cursor: int, most: int, **values: object

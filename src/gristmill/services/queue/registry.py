@@ -17,7 +17,7 @@ class WorkRequest:
     number: int
     free: Capacity
     hot: dict[int, int]
-    reply: "asyncio.Future[list[Lease]]"
+    over: asyncio.Event
 
 
 @dataclass
@@ -104,10 +104,11 @@ class Registry:
         self.answer(agent, [])
 
     def answer(self, agent: LiveAgent, leases: list[Lease]) -> None:
-        """Let the agent's waiting request return now, with these leases."""
+        """Give an agent leases, at once when it waits; never lost when it just stopped waiting."""
+        agent.undelivered.extend(leases)
         request, agent.request = agent.request, None
-        if request is not None and not request.reply.done():
-            request.reply.set_result(leases)
+        if request is not None:
+            request.over.set()
 
     def _dismiss(self, agent: LiveAgent) -> None:
         self.answer(agent, [])

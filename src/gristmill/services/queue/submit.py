@@ -173,6 +173,7 @@ class _Batch:
         return (
             job,
             state,
+            state,
             shape,
             spec.priority,
             group,

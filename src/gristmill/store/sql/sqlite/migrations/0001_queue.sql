@@ -15,6 +15,7 @@ insert into word values (0, '');
 create table job (
   id integer primary key,
   state integer not null,
+  bucket integer not null,
   shape_id integer not null,
   priority integer not null,
   group_id integer not null,
@@ -46,9 +47,9 @@ create index job_parked on job (mutex_id, priority desc, id) where parked = 1;
 create index job_delayed on job (ready_at) where state = 2;
 create index job_deadline on job (queue_deadline) where queue_deadline is not null and state <= 3;
 create index job_held on job (agent_id, id) where state in (4, 5, 6);
-create index job_by_state on job (state, id);
-create index job_by_group on job (group_id, state, id);
-create index job_by_owner on job (owner_id, state, id);
+create index job_by_bucket on job (bucket, id);
+create index job_by_group on job (group_id, bucket, id) where group_id <> 0;
+create index job_by_owner on job (owner_id, bucket, id);
 create index job_by_name on job (name, id) where name is not null;
 create index job_by_key on job (key, id) where key is not null;
 create index job_ended on job (ended_at) where state in (8, 9);

@@ -1,0 +1,36 @@
+# What a person or a CI does here. PYTHON=… chooses the interpreter that .venv is made with.
+SHELL := /bin/bash
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install demo test lint bench serve clean
+.DEFAULT_GOAL := install
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt scripts/make-venv
+	scripts/make-venv
+	@touch $@
+
+demo: install
+	$(BIN)/gristmill demo
+
+test: install
+	scripts/system-packages
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	scripts/check-sizes
+
+bench: install
+	$(BIN)/python -m bench --sizes full --output docs/benchmarks.md
+
+serve: install
+	$(BIN)/gristmill serve
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

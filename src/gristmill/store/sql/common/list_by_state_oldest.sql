@@ -1,1 +1,0 @@
-select id from job where state = :state and id > :cursor order by id limit :most

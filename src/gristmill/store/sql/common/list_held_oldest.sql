@@ -1,0 +1,1 @@
+select id from job where state in (4, 5, 6) and id > :cursor order by id limit :most

@@ -1,0 +1,1 @@
+update job set queue_deadline = :at where id = :job
