@@ -8,6 +8,9 @@ import msgspec
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.units import parse_duration, parse_size_mb
 
+DEFAULT_OUTPUT_LIMIT = 16 * 1024
+"""Megabytes: far more than anybody reads, far less than a disk."""
+
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one agent; None means: find out.
@@ -15,7 +18,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     home: the server's home when it is on this machine, else a folder of the agent's own.
     url: of a server elsewhere; empty for the one of this home. memory, disk: megabytes.
     linger: seconds without a server and without work after which it leaves.
-    fence_after: seconds without the server after which an agent elsewhere ends its jobs.
+    output_head, output_tail: bytes kept of each stream, both 0 for all. output_limit: megabytes
+    of output after which a member is ended. fence_after: seconds without the server after which an agent elsewhere ends its jobs.
     """
 
     home: Path
@@ -32,6 +36,9 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     linger: float = 60.0
     fence_after: float = 600.0
     grace: float = 5.0
+    output_head: int = 0
+    output_tail: int = 0
+    output_limit: int = DEFAULT_OUTPUT_LIMIT
 
 
 def parse_arguments(arguments: list[str]) -> AgentConfig:
@@ -59,6 +66,11 @@ def parse_arguments(arguments: list[str]) -> AgentConfig:
     parser.add_argument(
         "--grace", type=parse_duration, default=5.0, help="time between TERM and KILL"
     )
+    parser.add_argument("--output-head", type=int, default=0, help="bytes kept of a stream's head")
+    parser.add_argument("--output-tail", type=int, default=0, help="bytes kept of a stream's tail")
+    parser.add_argument(
+        "--output-limit", type=parse_size_mb, default=DEFAULT_OUTPUT_LIMIT, help="such as 16G"
+    )
     given = parser.parse_args(arguments)
     token = given.token_file.read_text().strip() if given.token_file else given.token
     return AgentConfig(
@@ -76,6 +88,9 @@ def parse_arguments(arguments: list[str]) -> AgentConfig:
         linger=given.linger,
         fence_after=given.fence_after,
         grace=given.grace,
+        output_head=given.output_head,
+        output_tail=given.output_tail,
+        output_limit=given.output_limit,
     )
 
 

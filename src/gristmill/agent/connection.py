@@ -5,6 +5,7 @@ client of a few lines keeps the agent lean and knows what each byte costs.
 """
 
 import asyncio
+import os
 import ssl
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ import msgspec
 T = TypeVar("T")
 
 LONGEST_REPLY = 256 << 20
+LONGEST_SOCKET_PATH = 107
 REPLY_LIMIT = 60.0
 """Seconds for the server to answer, beyond the time it was asked to hold the request."""
 
@@ -112,7 +114,7 @@ class Connection:
         if self._reader is None or self._writer is None:
             address = self._address
             if address.socket:
-                opened: Any = await asyncio.open_unix_connection(address.socket)
+                opened: Any = await _open_socket(address.socket)
             else:
                 opened = await asyncio.open_connection(address.host, address.port, ssl=address.tls)
             self._reader, self._writer = opened
@@ -125,3 +127,15 @@ class Connection:
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
+
+
+async def _open_socket(path: str) -> Any:
+    """Connect to a socket file, also one whose path is longer than the kernel takes."""
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return await asyncio.open_unix_connection(path)
+    folder, name = os.path.split(path)
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return await asyncio.open_unix_connection(f"/proc/self/fd/{descriptor}/{name}")
+    finally:
+        os.close(descriptor)

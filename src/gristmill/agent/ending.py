@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 
 from gristmill.agent import killing
+from gristmill.agent.census import MemberProcesses
 from gristmill.agent.cgroups import NO_GROUP
 from gristmill.agent.member import Member
 from gristmill.agent.processes import Process, identify
-from gristmill.agent.census import MemberProcesses
 from gristmill.agent.runtimes import Runtimes
 from gristmill.agent.usage import Sampler
 from gristmill.domain.clock import Chance

@@ -1,9 +1,11 @@
 """What the agent began and ended, on disk before anyone is told.
 
 Written without fsync: it must survive the agent's death, not the machine's. A new agent of the
-same node reads it, reports what the old one had not, and knows what was cut off.
+same node reads it, reports what the old one had not, and knows what was cut off. While the disk
+is full the records wait in memory.
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterable
@@ -16,6 +18,7 @@ from gristmill.protocol.messages import Finished, Held
 LARGEST = 4 << 20
 """Bytes after which the journal is rewritten as soon as everything in it is acknowledged."""
 
+_Key = tuple[int, int, int]
 _LENGTH = struct.Struct("<I")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_finished = msgspec.msgpack.Decoder(Finished).decode
@@ -33,14 +36,15 @@ class Journal:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, 0o600)
         self._size = os.fstat(self._descriptor).st_size
+        self._unwritten = b""
 
     def began(self, held: Held) -> None:
         """Record that a member got a process."""
-        self._append(b"B", _encode(held))
+        self._append(_record(b"B", _encode(held)))
 
     def ended(self, finished: Finished) -> None:
         """Record a result that is still to be reported."""
-        self._append(b"E", _encode(finished))
+        self._append(_record(b"E", _encode(finished)))
 
     def acknowledged(self, results: Iterable[Finished]) -> None:
         """Record that these results need not be reported again."""
@@ -48,18 +52,26 @@ class Journal:
             _record(b"A", _encode(Held(result.job, result.attempt, result.rank)))
             for result in results
         )
-        self._size += os.write(self._descriptor, records)
+        self._append(records)
+
+    def cut(self, size: int) -> None:
+        """Drop all but the first size bytes, so that nothing follows a torn record."""
+        os.ftruncate(self._descriptor, size)
+        self._size = size
 
     def compact(self, running: Iterable[Held], unreported: Iterable[Finished]) -> None:
         """Keep only what still matters, when the file has grown large."""
         if self._size < LARGEST:
             return
+        records = [_record(b"B", _encode(held)) for held in running]
+        records += [_record(b"E", _encode(result)) for result in unreported]
         fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            for held in running:
-                file.write(_record(b"B", _encode(held)))
-            for result in unreported:
-                file.write(_record(b"E", _encode(result)))
+        try:
+            fresh.write_bytes(b"".join(records))
+        except OSError:
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            return
         fresh.rename(self._path)
         os.close(self._descriptor)
         self._open()
@@ -73,8 +85,15 @@ class Journal:
         """Close the file."""
         os.close(self._descriptor)
 
-    def _append(self, kind: bytes, body: bytes) -> None:
-        self._size += os.write(self._descriptor, _record(kind, body))
+    def _append(self, records: bytes) -> None:
+        """Write after what is still unwritten; what does not fit now waits for the next call."""
+        records = self._unwritten + records
+        try:
+            written = os.write(self._descriptor, records)
+        except OSError:
+            written = 0
+        self._size += written
+        self._unwritten = records[written:]
 
 
 def _record(kind: bytes, body: bytes) -> bytes:
@@ -82,38 +101,48 @@ def _record(kind: bytes, body: bytes) -> bytes:
 
 
 class Past(msgspec.Struct):
-    """What an earlier agent left: members cut off by its death, and results not acknowledged."""
+    """What an earlier agent left: members cut off by its death, and results not acknowledged.
+
+    size: bytes of whole records; what follows them was torn.
+    """
 
     cut_off: list[Held]
     results: list[Finished]
+    size: int = 0
 
 
 def read_journal(path: Path) -> Past:
-    """Return what the journal of an earlier agent says; a torn last record is ignored."""
+    """Return what the journal of an earlier agent says; all from a torn record on is ignored."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return Past([], [])
-    began: dict[tuple[int, int, int], Held] = {}
-    ended: dict[tuple[int, int, int], Finished] = {}
+    began: dict[_Key, Held] = {}
+    ended: dict[_Key, Finished] = {}
     place = 0
     while place + 5 <= len(data):
-        kind = data[place : place + 1]
         (length,) = _LENGTH.unpack_from(data, place + 1)
         body = data[place + 5 : place + 5 + length]
-        place += 5 + length
-        if len(body) < length:
+        try:
+            _replay(data[place : place + 1], body, began, ended)
+        except msgspec.DecodeError:
             break
-        if kind == b"E":
-            finished = _decode_finished(body)
-            key = (finished.job, finished.attempt, finished.rank)
-            began.pop(key, None)
-            ended[key] = finished
-        else:
-            held = _decode_held(body)
-            key = (held.job, held.attempt, held.rank)
-            if kind == b"B":
-                began[key] = held
-            else:
-                ended.pop(key, None)
-    return Past(list(began.values()), list(ended.values()))
+        place += 5 + length
+    return Past(list(began.values()), list(ended.values()), place)
+
+
+def _replay(
+    kind: bytes, body: bytes, began: dict[_Key, Held], ended: dict[_Key, Finished]
+) -> None:
+    if kind == b"E":
+        finished = _decode_finished(body)
+        key = (finished.job, finished.attempt, finished.rank)
+        began.pop(key, None)
+        ended[key] = finished
+        return
+    held = _decode_held(body)
+    key = (held.job, held.attempt, held.rank)
+    if kind == b"B":
+        began[key] = held
+    else:
+        ended.pop(key, None)

@@ -16,18 +16,19 @@ import msgspec
 import structlog
 
 from gristmill import __version__
-from gristmill.agent.cgroups import Cgroups, detect
+from gristmill.agent.cgroups import detect
 from gristmill.agent.config import AgentConfig, parse_arguments
 from gristmill.agent.connection import Address, RefusedError
 from gristmill.agent.ending import Ending
 from gristmill.agent.errands import Errands
 from gristmill.agent.journal import Journal, read_journal
 from gristmill.agent.leftovers import kill_leftovers
+from gristmill.agent.log import configure_logging
 from gristmill.agent.node import measure, node_id, own_address
-from gristmill.agent.processes import boot_id, process_start, set_subreaper
+from gristmill.agent.processes import MARKER_VARIABLE, boot_id, process_start, set_subreaper
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import Runtimes
-from gristmill.agent.slots import Scratch, Slots
+from gristmill.agent.slots import Keep, Scratch, Slots
 from gristmill.agent.steps import base_environment
 from gristmill.agent.usage import Sampler
 from gristmill.agent.watch import Watch
@@ -60,6 +61,7 @@ class Agent:
         self._node = node_id(self._folder, chance)
         self._instance = chance.token(9)
         self._write_card()
+        os.environ.pop(MARKER_VARIABLE, None)
         kill_leftovers(self._node, lambda: False, chance)
         self._cgroups = detect(self._node)
         self._runtimes = self._find_runtimes()
@@ -77,9 +79,10 @@ class Agent:
             ending=Ending(sampler, self._runtimes, chance, config.grace),
             chance=chance,
             outputs=str(config.home / "outputs"),
+            keep=Keep(config.output_head, config.output_tail),
             on_change=lambda: self._errands.changed.set(),
         )
-        self._watch = Watch(self._runner, self._cgroups, sampler, chance)
+        self._watch = Watch(self._runner, self._cgroups, sampler, chance, config.output_limit)
         self._errands = Errands(
             runner=self._runner,
             journal=self._journal,
@@ -124,6 +127,7 @@ class Agent:
         """Report what an earlier agent had ended, and fail what its death cut off."""
         path = self._folder / "journal"
         past = read_journal(path)
+        self._journal.cut(past.size)
         now = self._chance.now()
         for held in past.cut_off:
             result = _cut_off(held, now)
@@ -175,6 +179,7 @@ class Agent:
         for task in done:
             task.result()
         self._journal.close()
+        self._cgroups.close()
         return 0
 
     async def _stay(self) -> None:
@@ -242,6 +247,7 @@ def _token(config: AgentConfig) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run an agent; return its exit code."""
+    configure_logging()
     try:
         config = parse_arguments(sys.argv[1:] if arguments is None else arguments)
         return asyncio.run(Agent(config, Chance()).run())

@@ -19,7 +19,9 @@ Key = tuple[int, int, int]
 class Member:
     """What the agent knows of one member.
 
-    steps: what is still to run; current: what runs. cause: why the agent itself ends it,
+    steps: what is still to run; current: what runs. peak_kb, cpu: from the kernel at the end of
+    each step; sampled_kb, sampled_cpu: of the whole tree while it ran. watched: the process
+    whose step is looked after. cause: why the agent itself ends it,
     empty while it does not. times: monotonic seconds, started_at: epoch seconds.
     """
 
@@ -42,6 +44,9 @@ class Member:
     tries: int = 0
     peak_kb: int = 0
     cpu: float = 0.0
+    sampled_kb: int = 0
+    sampled_cpu: float = 0.0
+    watched: int = 0
     cause: str = ""
     message: str = ""
     ending: "asyncio.Task[None] | None" = None

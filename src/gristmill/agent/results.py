@@ -1,18 +1,21 @@
 """From a member that has ended to the message about it."""
 
+import resource
+
 from gristmill.agent.member import Member
+from gristmill.agent.slots import Keep
 from gristmill.domain.outcome import NON_ZERO_EXIT, SIGNALLED
 from gristmill.protocol.messages import Finished, Output
 
 
-def finished(member: Member, now: float, outputs: str) -> Finished:
+def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
     """Build the report, taking the member's output out of its slot.
 
     outputs: folder for streams too large to travel in the report.
     """
     exit_code = member.results[-1].exit_code if member.results else None
     succeeded = not member.failed and not member.cause and bool(member.results)
-    stdout, stderr = _collect(member, outputs)
+    stdout, stderr = _collect(member, outputs, keep)
     return Finished(
         member.lease.job,
         member.lease.attempt,
@@ -25,8 +28,8 @@ def finished(member: Member, now: float, outputs: str) -> Finished:
         now,
         member.first_pid,
         member.cwd,
-        (member.peak_kb + 1023) // 1024,
-        member.cpu,
+        _peak_mb(member),
+        max(member.cpu, member.sampled_cpu),
         member.results,
         stdout,
         stderr,
@@ -34,16 +37,32 @@ def finished(member: Member, now: float, outputs: str) -> Finished:
     )
 
 
+def _peak_mb(member: Member) -> int:
+    """Return the peak in whole megabytes.
+
+    The kernel counts what the child was before it became the command: a copy of this agent.
+    A figure not above the agent's own says nothing, unless there is no better one.
+    """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = member.peak_kb
+    if member.sampled_kb and peak <= own:
+        peak = member.sampled_kb
+    return (max(peak, member.sampled_kb) + 1023) // 1024
+
+
 def _reason(exit_code: int | None) -> str:
     return SIGNALLED if exit_code is not None and exit_code < 0 else NON_ZERO_EXIT
 
 
-def _collect(member: Member, outputs: str) -> tuple[Output | None, Output | None]:
+def _collect(member: Member, outputs: str, keep: Keep) -> tuple[Output | None, Output | None]:
     slot = member.slot
     if slot is None:
         return None, None
     name = f"{outputs}/{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
-    collected = slot.stdout.collect(f"{name}.out"), slot.stderr.collect(f"{name}.err")
+    collected = (
+        slot.stdout.collect(f"{name}.out", keep),
+        slot.stderr.collect(f"{name}.err", keep),
+    )
     if member.ending is not None:
         slot.stdout.discard()
         slot.stderr.discard()

@@ -5,12 +5,14 @@ looking after longer ones is the watch's business.
 """
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterable
 
 import msgspec
+import structlog
 
 from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
@@ -19,7 +21,7 @@ from gristmill.agent.member import Key, Member
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
-from gristmill.agent.slots import Scratch, Slots
+from gristmill.agent.slots import Keep, Scratch, Slots
 from gristmill.agent.steps import environment, hook_steps, resolve_home, task_steps, wants_cleanup
 from gristmill.agent.waitlist import Waitlist
 from gristmill.domain.clock import Chance
@@ -34,7 +36,13 @@ from gristmill.domain.outcome import (
 from gristmill.domain.resources import Capacity, need_of
 from gristmill.protocol.messages import Finished, Held, Lease, Stream
 
+DISK_PAUSE = 1.0
+"""Seconds after which a member that found no room on the disk tries to begin again."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
+
+log = structlog.get_logger()
 
 _DEFAULT_SIGNALS = (
     signal.SIGPIPE,
@@ -72,6 +80,7 @@ class Runner:
         ending: Ending,
         chance: Chance,
         outputs: str,
+        keep: Keep,
         on_change: Callable[[], None],
     ) -> None:
         self.node, self.instance = node, instance
@@ -85,7 +94,8 @@ class Runner:
         self._by_pid: dict[int, Member] = {}
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
-        self._chance, self._outputs, self._on_change = chance, outputs, on_change
+        self._chance, self._on_change = chance, on_change
+        self._outputs, self._keep = outputs, keep
         self._gpus = list(range(capacity.gpus))
         self._children = OwnChildren()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -193,8 +203,24 @@ class Runner:
         member.steps = task_steps(member.spec)
         member.gpus = [self._gpus.pop(0) for _ in range(member.need.gpus)]
         member.env = environment(self._base, member.spec, member.lease, self.node, member.gpus)
-        member.slot = self._slots.take()
-        if self._enter_workdir(member):
+        self._enter(member)
+
+    def _enter(self, member: Member) -> None:
+        """Give the member its files and folder, and run it; on a full disk it waits for room."""
+        if member.cause:
+            return
+        try:
+            if member.slot is None:
+                member.slot = self._slots.take()
+            entered = self._enter_workdir(member)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                log.warning("disk.full", job=member.lease.job, error=str(error))
+                asyncio.get_running_loop().call_later(DISK_PAUSE, self._enter, member)
+                return
+            entered = False
+            member.cause, member.message = COULD_NOT_START, str(error)
+        if entered:
             self._next_step(member)
         else:
             self._settle(member)
@@ -319,7 +345,7 @@ class Runner:
         processes = member.processes
         if member.failed and not member.cause and processes and processes.group.out_of_memory():
             member.cause = OVER_MEMORY
-        result = finished(member, self._chance.now(), self._outputs)
+        result = finished(member, self._chance.now(), self._outputs, self._keep)
         self.finished.append(result)
         if running is not None:
             self._journal.ended(result)

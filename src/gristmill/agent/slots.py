@@ -7,6 +7,7 @@ it read and truncated away, and only one that wrote much takes the file with it.
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from gristmill.protocol.messages import Output
 
@@ -14,6 +15,20 @@ INLINE_BYTES = 64 << 10
 """Up to this size a stream travels inside the report; beyond, it stays a file."""
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC
+
+
+class Keep(NamedTuple):
+    """How many bytes of a stream's head and tail are kept; both 0: all of it."""
+
+    head: int = 0
+    tail: int = 0
+
+    def cuts(self, size: int) -> bool:
+        """Whether a stream of this size loses its middle."""
+        return self != KEEP_ALL and size > self.head + self.tail
+
+
+KEEP_ALL = Keep()
 
 
 class StreamFile:
@@ -31,11 +46,15 @@ class StreamFile:
         """Return up to limit bytes from offset."""
         return os.pread(self.descriptor, limit, offset)
 
-    def collect(self, keep_as: str) -> Output | None:
+    def collect(self, keep_as: str, keep: Keep) -> Output | None:
         """Take what was written, leaving an empty file; None when nothing was."""
         size = self.size()
         if size == 0:
             return None
+        if keep.cuts(size):
+            data = self._ends(size, keep)
+            self.discard()
+            return Output(len(data), data)
         if size <= INLINE_BYTES:
             data = self.read(0, size)
             os.ftruncate(self.descriptor, 0)
@@ -43,6 +62,14 @@ class StreamFile:
         os.rename(self.path, keep_as)
         self.renew()
         return Output(size, path=keep_as)
+
+    def _ends(self, size: int, keep: Keep) -> bytes:
+        omitted = size - keep.head - keep.tail
+        return b"%b\n... omitting %d bytes ...\n%b" % (
+            self.read(0, keep.head),
+            omitted,
+            self.read(size - keep.tail, keep.tail),
+        )
 
     def renew(self) -> None:
         """Start a new file: whoever still holds the old one can no longer reach this."""
@@ -65,7 +92,11 @@ class Slot:
 
     def __init__(self, folder: Path, number: int) -> None:
         self.stdout = StreamFile(folder / f"slot-{number}.out")
-        self.stderr = StreamFile(folder / f"slot-{number}.err")
+        try:
+            self.stderr = StreamFile(folder / f"slot-{number}.err")
+        except OSError:
+            self.stdout.close()
+            raise
 
 
 class Slots:

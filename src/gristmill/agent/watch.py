@@ -2,15 +2,16 @@
 
 import asyncio
 
-from gristmill.agent.cgroups import Cgroups
 from gristmill.agent.census import members_of
+from gristmill.agent.cgroups import Cgroups
 from gristmill.agent.ending import processes_of
 from gristmill.agent.member import Member
 from gristmill.agent.runner import Runner
 from gristmill.agent.usage import Sampler
 from gristmill.domain.clock import Chance
-from gristmill.domain.outcome import OVER_MEMORY, OVER_WALLTIME
+from gristmill.domain.outcome import OVER_MEMORY, OVER_WALLTIME, TOO_MUCH_OUTPUT
 
+MB = 1 << 20
 YOUNG = 0.1
 """Seconds a member lives before anything is spent on looking after it."""
 
@@ -21,6 +22,7 @@ class Watch:
     def __init__(self, runner: Runner, cgroups: Cgroups, sampler: Sampler, chance: Chance) -> None:
         self._runner, self._cgroups, self._sampler = runner, cgroups, sampler
         self._chance = chance
+        self._output_limit = output_limit * MB
         self._next_sample = 0.0
 
     async def run(self) -> None:
@@ -34,30 +36,42 @@ class Watch:
         now = self._chance.monotonic()
         running = [member for member in self._runner.running.values() if member.pid]
         for member in running:
-            if member.processes is None and now - member.began >= YOUNG:
+            if member.watched != member.pid and now - member.step_began >= YOUNG:
                 self._look_after(member)
         if now >= self._next_sample:
             self._sample([member for member in running if member.processes is not None])
+            self._end_talkative(running)
             self._next_sample = now + self._sampler.pause
         self._end_overdue(running, now)
         return self._pause(running, now)
 
     def _look_after(self, member: Member) -> None:
+        """Take the current step's processes in; each step begins outside the member's group."""
         processes = processes_of(member)
-        name = f"{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
-        processes.group = self._cgroups.create(name, memory_limit(member))
+        if not member.watched:
+            job, attempt, rank = member.key
+            processes.group = self._cgroups.create(f"{job}.{attempt}.{rank}", memory_limit(member))
         processes.group.adopt(lambda: [stat.process.pid for stat in members_of(processes)])
+        member.watched = member.pid
 
     def _sample(self, members: list[Member]) -> None:
         known = [(member, processes_of(member)) for member in members]
         self._sampler.sample([processes for _, processes in known])
         for member, processes in known:
             usage = self._sampler.usage(processes)
-            member.peak_kb = max(member.peak_kb, int(usage.peak_memory_mb * 1024))
+            member.sampled_kb = max(member.sampled_kb, int(usage.peak_memory_mb * 1024))
+            member.sampled_cpu = usage.cpu_seconds
             limit = memory_limit(member)
             if limit is not None and self._sampler.over_memory(processes, limit):
                 member.message = f"used {usage.memory_mb:.0f} MB of the {limit} MB asked for"
                 self._runner.kill(member.key, OVER_MEMORY)
+
+    def _end_talkative(self, members: list[Member]) -> None:
+        for member in members:
+            slot = member.slot
+            if slot is not None and slot.stdout.size() + slot.stderr.size() > self._output_limit:
+                member.message = f"wrote more than {self._output_limit // MB} MB of output"
+                self._runner.kill(member.key, TOO_MUCH_OUTPUT)
 
     def _end_overdue(self, members: list[Member], now: float) -> None:
         for member in members:
@@ -69,7 +83,7 @@ class Watch:
     def _pause(self, members: list[Member], now: float) -> float:
         pause = max(0.0, self._next_sample - now)
         for member in members:
-            if member.processes is None:
+            if member.watched != member.pid:
                 pause = min(pause, YOUNG)
             limit = member.spec.resources.walltime
             if limit is not None and not member.cause:

@@ -77,17 +77,17 @@ class Capacity(msgspec.Struct, array_like=True):
 
 
 def need_of(resources: Resources) -> Capacity:
-    """What one member of the job takes from one node."""
+    """Return what one member of the job takes from one node."""
     return need(
         round(resources.cpus * CPU_SHARES), resources.memory, resources.disk, resources.gpus
     )
 
 
 def need(cpu_shares: int, memory: int, disk: int, gpus: int) -> Capacity:
-    """What a member with these wishes takes; one without cpu counts as a light one."""
+    """Return what a member with these wishes takes; one without cpu counts as a light one."""
     return Capacity(cpu_shares, memory, disk, gpus, 0 if cpu_shares else 1)
 
 
 def node(cpu_shares: int, memory: int, disk: int, gpus: int) -> Capacity:
-    """What a node has; it takes two light members a core."""
+    """Return what a node has; it takes two light members a core."""
     return Capacity(cpu_shares, memory, disk, gpus, max(2, 2 * cpu_shares // CPU_SHARES))

@@ -10,13 +10,13 @@ from litestar.params import Parameter
 from gristmill import __version__
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import DEFAULT_SCOPES, Identity
-from gristmill.native import translate, wire
-from gristmill.native.documented import YAML_TEXT
-from gristmill.native.jobs import AnyRequest
+from gristmill.native import documented, translate, wire
+from gristmill.native.bodies import read_json, read_yaml
+from gristmill.native.jobs import LARGEST, AnyRequest
 from gristmill.services.house import House
 from gristmill.services.tokens import parse_expires
 
-AgentNumber = Annotated[int, Parameter(ge=1, le=(1 << 63) - 1, description="the agent's id")]
+AgentNumber = Annotated[int, Parameter(ge=1, le=LARGEST, description="the agent's id")]
 
 
 class AgentRoutes(Controller):
@@ -24,6 +24,7 @@ class AgentRoutes(Controller):
 
     path = "/v1/agents"
     tags = ("agents",)
+    responses = documented.COMMON
 
     @get(summary="List agents")
     async def list_agents(self, house: House, reader: Identity) -> wire.AgentList:
@@ -36,25 +37,45 @@ class AgentRoutes(Controller):
             ]
         )
 
-    @get("/{agent:int}", summary="One agent")
+    @get("/{agent:int}", summary="One agent", responses=documented.MISSING)
     async def detail(self, house: House, reader: Identity, agent: AgentNumber) -> wire.AgentView:
         """Return an agent."""
         del reader
         return await _agent(house, agent)
 
-    @post("/{agent:int}/drain", status_code=200, summary="Give an agent no more work")
+    @post(
+        "/{agent:int}/drain",
+        status_code=200,
+        summary="Give an agent no more work",
+        responses={**documented.MISSING, **documented.CONFLICT},
+    )
     async def drain(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
         """Let what runs there finish; give it nothing new."""
         del admin
         await house.agents.set_draining(agent, draining=True)
         return await _agent(house, agent)
 
-    @post("/{agent:int}/resume", status_code=200, summary="Give an agent work again")
+    @post(
+        "/{agent:int}/resume",
+        status_code=200,
+        summary="Give an agent work again",
+        responses={**documented.MISSING, **documented.CONFLICT},
+    )
     async def resume(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
         """End the draining."""
         del admin
         await house.agents.set_draining(agent, draining=False)
         return await _agent(house, agent)
+
+    @delete(
+        "/{agent:int}",
+        summary="Forget an agent",
+        responses={**documented.MISSING, **documented.CONFLICT},
+    )
+    async def forget(self, house: House, admin: Identity, agent: AgentNumber) -> None:
+        """Take an agent that is gone off the list; 409 while it is connected or holds jobs."""
+        del admin
+        await house.agents.forget(agent)
 
 
 async def _agent(house: House, number: int) -> wire.AgentView:
@@ -69,6 +90,7 @@ class ImageRoutes(Controller):
 
     path = "/v1/images"
     tags = ("images",)
+    responses = documented.COMMON
 
     @get(summary="List images")
     async def list_images(self, house: House, reader: Identity) -> wire.ImageList:
@@ -77,21 +99,36 @@ class ImageRoutes(Controller):
         images = await asyncio.to_thread(house.images.list)
         return wire.ImageList([translate.image_view(image) for image in images])
 
-    @post(summary="Add an image")
-    async def add(self, house: House, admin: Identity, data: wire.NewImage) -> wire.ImageView:
+    @post(
+        operation_class=documented.IMAGE_BODY,
+        summary="Add an image",
+        responses=documented.BODY,
+    )
+    async def add(self, request: AnyRequest, house: House, admin: Identity) -> wire.ImageView:
         """Add an image from a folder or archive on the server."""
         del admin
-        path = Path(data.path).expanduser()
-        if not path.is_absolute():
-            raise InvalidInputError(f"{data.path!r} is not an absolute path", "path")
-        image = await asyncio.to_thread(house.images.add, data.name, path, data.entrypoint)
+        new = await read_json(request, wire.NewImage)
+        path = _absolute(new.path)
+        image = await asyncio.to_thread(house.images.add, new.name, path, new.entrypoint)
         return translate.image_view(image)
 
-    @delete("/{name:path}", summary="Remove an image")
+    @delete("/{name:path}", summary="Remove an image", responses=documented.MISSING)
     async def remove(self, house: House, admin: Identity, name: str) -> None:
         """Remove an image; jobs that use it now keep it until they end."""
         del admin
         await asyncio.to_thread(house.images.remove, name.removeprefix("/"))
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if text.startswith("~"):
+        try:
+            path = path.expanduser()
+        except RuntimeError as error:
+            raise InvalidInputError(f"{text!r} names nobody's home here", "path") from error
+    if not path.is_absolute():
+        raise InvalidInputError(f"{text!r} is not an absolute path", "path")
+    return path
 
 
 class TokenRoutes(Controller):
@@ -99,6 +136,7 @@ class TokenRoutes(Controller):
 
     path = "/v1/tokens"
     tags = ("tokens",)
+    responses = documented.COMMON
 
     @get(summary="List credentials")
     async def list_tokens(self, house: House, admin: Identity) -> wire.TokenList:
@@ -119,10 +157,15 @@ class TokenRoutes(Controller):
             ]
         )
 
-    @post(summary="Give out a credential")
-    async def create(self, house: House, admin: Identity, data: wire.NewToken) -> wire.TokenSecret:
+    @post(
+        operation_class=documented.TOKEN_BODY,
+        summary="Give out a credential",
+        responses=documented.BODY,
+    )
+    async def create(self, request: AnyRequest, house: House, admin: Identity) -> wire.TokenSecret:
         """Give out a JWT or an API key; its secret is in this reply only."""
         del admin
+        data = await read_json(request, wire.NewToken)
         created = await house.tokens.create(
             data.user,
             groups=data.groups,
@@ -135,7 +178,7 @@ class TokenRoutes(Controller):
             created.id, created.secret_text, translate.moment(created.expires_at)
         )
 
-    @delete("/{token:str}", summary="Revoke a credential")
+    @delete("/{token:str}", summary="Revoke a credential", responses=documented.MISSING)
     async def revoke(self, house: House, admin: Identity, token: str) -> None:
         """End a credential at once."""
         del admin
@@ -147,8 +190,15 @@ class DeclarationRoutes(Controller):
 
     path = "/v1"
     tags = ("administration",)
+    responses = documented.COMMON
 
-    @post("/apply", status_code=200, operation_class=YAML_TEXT, summary="Apply declarations")
+    @post(
+        "/apply",
+        status_code=200,
+        operation_class=documented.YAML_TEXT,
+        summary="Apply declarations",
+        responses=documented.BODY,
+    )
     async def apply(
         self,
         request: AnyRequest,
@@ -159,11 +209,7 @@ class DeclarationRoutes(Controller):
     ) -> wire.AppliedView:
         """Make true what the YAML body says, all of it or nothing."""
         del admin
-        body = await request.body()
-        try:
-            text = body.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidInputError(f"the body is not UTF-8: {error}") from error
+        text = await read_yaml(request)
         applied = await house.declarations.apply(text, prune=prune, dry_run=dry_run)
         return wire.AppliedView(
             list(applied.created), list(applied.updated), applied.unchanged, list(applied.pruned)
@@ -182,6 +228,7 @@ class DeclarationRoutes(Controller):
             __version__,
             reader.user,
             sorted(reader.scopes),
+            house.engine,
             house.chance.monotonic() - house.started,
             str(house.home) if reader.admin else None,
         )

@@ -1,24 +1,77 @@
-"""OpenAPI for the operations that read their body themselves."""
+"""What Litestar cannot tell from a handler: errors, and bodies that handlers read themselves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIMediaType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
 
-from gristmill.domain.job import JobSpec
+from gristmill.native.wire import ErrorReply
 
-_REFERENCES = "#/components/schemas/{name}"
-
-
-def _body(schema: Schema, media_type: str = "application/json") -> RequestBody:
-    return RequestBody(content={media_type: OpenAPIMediaType(schema=schema)}, required=True)
+Responses = Mapping[int, ResponseSpec]
 
 
-def job_schemas() -> dict[str, Any]:
-    """Return the JSON Schemas of a job and its parts, by name."""
-    _, components = msgspec.json.schema_components([JobSpec], ref_template=_REFERENCES)
-    return components
+def _error(description: str) -> ResponseSpec:
+    return ResponseSpec(ErrorReply, generate_examples=False, description=description)
+
+
+UNAVAILABLE: Responses = {503: _error("Cannot be done now; try again after Retry-After seconds.")}
+COMMON: Responses = {
+    400: _error("The request does not fit; field says where. Nothing was changed."),
+    401: _error("No credential, or one that is wrong, revoked or expired."),
+    403: _error("The credential is good but lacks the scope."),
+    **UNAVAILABLE,
+}
+MISSING: Responses = {404: _error("It does not exist, or not for this caller.")}
+CONFLICT: Responses = {409: _error("Its state does not allow the change.")}
+BODY: Responses = {
+    413: _error("The body is too large."),
+    415: _error("The body is of another media type."),
+}
+
+OUTPUT_HEADERS = [
+    ResponseHeader(
+        name="Gristmill-Next-Offset",
+        documentation_only=True,
+        description="Where the next read goes on; not with follow.",
+    ),
+    ResponseHeader(
+        name="Gristmill-Ended",
+        documentation_only=True,
+        description="true when nothing will follow what exists now; not with follow.",
+    ),
+]
+
+ONE_JOB = {
+    "command": "python3 train.py --epochs 10",
+    "name": "train",
+    "group": "first try",
+    "resources": {"cpus": 2, "memory": 4096, "walltime": 3600},
+    "retry": {"retries": 2},
+}
+
+
+def _reference(name: str) -> Reference:
+    return Reference(ref=f"#/components/schemas/{name}")
+
+
+def _body(
+    schema: Schema | Reference, examples: Mapping[str, Any], media_type: str = "application/json"
+) -> RequestBody:
+    shown: dict[str, Example | Reference] = {
+        name: Example(value=value) for name, value in examples.items()
+    }
+    content = OpenAPIMediaType(schema=schema, examples=shown)
+    return RequestBody(content={media_type: content}, required=True)
 
 
 @dataclass
@@ -27,10 +80,43 @@ class JobOrJobs(Operation):
 
     def __post_init__(self) -> None:
         """Say what the body is."""
-        from litestar.openapi.spec import Reference
+        job = _reference("JobSpec")
+        several = Schema(type="array", items=job, max_items=1_000_000)  # type: ignore[arg-type]
+        examples = {
+            "one": ONE_JOB,
+            "many": [{"command": "echo first"}, {"command": "echo second"}],
+        }
+        self.request_body = _body(Schema(any_of=[job, several]), examples)
 
-        job = Reference(ref="#/components/schemas/JobSpec")
-        self.request_body = _body(Schema(any_of=[job, Schema(type="array", items=job)]))  # type: ignore[arg-type]
+
+@dataclass
+class Choice(Operation):
+    """Takes a choice of jobs."""
+
+    def __post_init__(self) -> None:
+        """Say what the body is."""
+        examples = {"by id": {"ids": [1, 2]}, "by group": {"group": "first try"}}
+        self.request_body = _body(_reference("JobChoice"), examples)
+
+
+@dataclass
+class ImageBody(Operation):
+    """Takes an image's name and path."""
+
+    def __post_init__(self) -> None:
+        """Say what the body is."""
+        example = {"name": "busybox", "path": "/srv/images/busybox.tar"}
+        self.request_body = _body(_reference("NewImage"), {"archive": example})
+
+
+@dataclass
+class TokenBody(Operation):
+    """Takes what a credential is to be good for."""
+
+    def __post_init__(self) -> None:
+        """Say what the body is."""
+        example = {"user": "alice", "scopes": ["read", "write"], "expires": "30d"}
+        self.request_body = _body(_reference("NewToken"), {"a month": example})
 
 
 @dataclass
@@ -39,7 +125,10 @@ class YamlText(Operation):
 
     def __post_init__(self) -> None:
         """Say what the body is."""
-        self.request_body = _body(Schema(type="string"), "application/yaml")  # type: ignore[arg-type]
+        text = Schema(type="string")  # type: ignore[arg-type]
+        examples = {"a user": "users:\n  - name: alice\n"}
+        self.request_body = _body(text, examples, "application/yaml")
 
 
-JOB_OR_JOBS, YAML_TEXT = JobOrJobs, YamlText
+JOB_OR_JOBS, CHOICE, YAML_TEXT = JobOrJobs, Choice, YamlText
+IMAGE_BODY, TOKEN_BODY = ImageBody, TokenBody

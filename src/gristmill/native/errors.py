@@ -60,7 +60,7 @@ def invalid(error: msgspec.ValidationError, prefix: str = "") -> InvalidInputErr
     named = _NAMED.match(text)
     if named is not None:
         field = _join(field, named.group(1)[:LONGEST_SHOWN])
-    return InvalidInputError(text, field)
+    return InvalidInputError(text, field or "body")
 
 
 def _join(outer: str, inner: str) -> str:

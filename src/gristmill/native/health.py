@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
+from gristmill.native import documented
 from gristmill.services.house import House
 
 READY_LIMIT = 5.0
@@ -25,7 +26,12 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@get("/readyz", tags=["health"], summary="Whether work can be taken")
+@get(
+    "/readyz",
+    tags=["health"],
+    summary="Whether work can be taken",
+    responses=documented.UNAVAILABLE,
+)
 async def readyz(house: House) -> dict[str, str]:
     """Answer 200 when a durable write goes through and the disk has room, else 503."""
     try:
@@ -39,7 +45,13 @@ async def readyz(house: House) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@get("/metrics", tags=["health"], summary="Prometheus metrics", media_type="text/plain")
+@get(
+    "/metrics",
+    tags=["health"],
+    summary="Prometheus metrics",
+    media_type="text/plain",
+    responses=documented.COMMON,
+)
 async def metrics(house: House, reader: Identity) -> Response[bytes]:
     """Return gauges in Prometheus' text format; counts come from counters."""
     counts = await house.listing.counts(reader, None, None)

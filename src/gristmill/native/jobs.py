@@ -1,30 +1,34 @@
 """/v1/jobs: submit, look, wait, cancel, retry, forget."""
 
-from typing import Annotated, Any
+import math
+from typing import Annotated, Any, Literal
 
-import msgspec
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import Parameter
 
-from gristmill.domain.errors import ConflictError, InvalidInputError
+from gristmill.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.job import JobSpec
-from gristmill.native import translate, wire
-from gristmill.native.documented import JOB_OR_JOBS
-from gristmill.native.errors import decode_body
+from gristmill.native import documented, translate, wire
+from gristmill.native.bodies import read_jobs, read_json
 from gristmill.services.house import House
 from gristmill.services.queue.control import Changed
 from gristmill.services.queue.listing import MOST_A_PAGE, JobFilter, Listed
 from gristmill.services.queue.submit import Submission
 
-LONGEST_KEY = 255
 DEFAULT_PAGE = 100
+LARGEST = (1 << 63) - 1
 
-_decode_spec = msgspec.json.Decoder(JobSpec).decode
-_decode_specs = msgspec.json.Decoder(list[JobSpec]).decode
-_encode = msgspec.json.Encoder().encode
-
-JobNumber = Annotated[int, Parameter(ge=1, le=(1 << 63) - 1, description="the job's id")]
+JobNumber = Annotated[int, Parameter(ge=1, le=LARGEST, description="the job's id")]
+QueryText = Annotated[str, Parameter(max_length=512)]
+IdempotencyKey = Annotated[
+    str,
+    Parameter(
+        header="Idempotency-Key",
+        pattern=r"^[ -~]{1,255}$",
+        description="sent again with the same key, nothing is added and the first ids come back",
+    ),
+]
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -33,49 +37,56 @@ class JobRoutes(Controller):
 
     path = "/v1/jobs"
     tags = ("jobs",)
+    responses = documented.COMMON
 
-    @post(operation_class=JOB_OR_JOBS, summary="Submit one job or many")
+    @post(
+        operation_class=documented.JOB_OR_JOBS,
+        summary="Submit one job or many",
+        responses={**documented.BODY, **documented.CONFLICT},
+    )
     async def submit(
         self,
         request: AnyRequest,
         house: House,
         writer: Identity,
-        idempotency_key: Annotated[
-            str | None, Parameter(header="Idempotency-Key", max_length=LONGEST_KEY, min_length=1)
-        ] = None,
-    ) -> Response[bytes]:
+        idempotency_key: IdempotencyKey | None = None,
+    ) -> Response[wire.JobView | wire.SubmittedMany]:
         """Add a job (an object) or many (an array), all or none; 201 once they are on disk."""
-        body = await request.body()
-        many = body.lstrip()[:1] == b"["
-        specs = decode_body(body, _decode_specs if many else _decode_spec)
-        submission = Submission(
-            specs if many else [specs], writer.user, idempotency_key=idempotency_key
+        sent = await read_jobs(request)
+        many = not isinstance(sent, JobSpec)
+        specs = [sent] if isinstance(sent, JobSpec) else sent
+        result = await house.submitter.submit(
+            Submission(specs, writer.user, idempotency_key=idempotency_key)
         )
-        result = await house.submitter.submit(submission)
         if many:
-            return _json(201, wire.SubmittedMany(result.ids, result.added))
-        listed = await house.listing.get(writer, result.ids[0])
-        return _json(201, translate.job_view(listed, await house.agents.hostnames()))
+            return Response(wire.SubmittedMany(result.ids, result.added))
+        return Response(await _submitted(house, writer, result.ids))
 
     @get(summary="List jobs")
     async def list_jobs(
         self,
         house: House,
         reader: Identity,
-        states: Annotated[list[str] | None, Parameter(query="state")] = None,
-        group: str | None = None,
-        owner: str | None = None,
-        name: str | None = None,
-        key: str | None = None,
-        label: list[str] | None = None,
-        dialect: str | None = None,
+        states: Annotated[
+            list[str] | None,
+            Parameter(query="state", description="states, repeated or separated by commas"),
+        ] = None,
+        ids: Annotated[
+            list[str] | None, Parameter(description="ids, repeated or separated by commas")
+        ] = None,
+        group: QueryText | None = None,
+        owner: QueryText | None = None,
+        name: QueryText | None = None,
+        key: QueryText | None = None,
+        label: Annotated[
+            list[str] | None, Parameter(description="KEY=VALUE; repeat it to ask for several")
+        ] = None,
+        dialect: QueryText | None = None,
         limit: Annotated[int, Parameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
-        cursor: str | None = None,
-        order: str = "newest",
+        cursor: Annotated[str, Parameter(description="next of the page before")] | None = None,
+        order: Literal["newest", "oldest"] = "newest",
     ) -> wire.JobPage:
-        """Return a page of jobs by id; repeat label to ask for several."""
-        if order not in {"newest", "oldest"}:
-            raise InvalidInputError(f"{order!r} is neither newest nor oldest", "order")
+        """Return a page of the jobs that meet every condition, by id."""
         wanted = JobFilter(
             translate.parse_states(states or ()),
             group,
@@ -84,6 +95,7 @@ class JobRoutes(Controller):
             key,
             translate.parse_labels(label or ()),
             translate.parse_dialect(dialect),
+            translate.parse_ids(ids) if ids is not None else None,
         )
         page = await house.listing.page(
             reader, wanted, limit=limit, cursor=_cursor(cursor), newest=order == "newest"
@@ -96,18 +108,26 @@ class JobRoutes(Controller):
 
     @get("/counts", summary="Count jobs by state")
     async def counts(
-        self, house: House, reader: Identity, group: str | None = None, owner: str | None = None
+        self,
+        house: House,
+        reader: Identity,
+        group: QueryText | None = None,
+        owner: QueryText | None = None,
     ) -> wire.Counts:
         """Return counts from counters, however many jobs there are."""
         counts = await house.listing.counts(reader, group, owner)
         return wire.Counts({state.word: n for state, n in counts.items()}, sum(counts.values()))
 
-    @get("/{job:int}", summary="One job with all that is known of it")
+    @get(
+        "/{job:int}",
+        summary="One job with all that is known of it",
+        responses=documented.MISSING,
+    )
     async def detail(self, house: House, reader: Identity, job: JobNumber) -> wire.JobDetail:
         """Return the job, its spec, its attempts, and why it is in its state."""
         return await _detail(house, reader, job)
 
-    @get("/{job:int}/wait", summary="Wait for a job to end")
+    @get("/{job:int}/wait", summary="Wait for a job to end", responses=documented.MISSING)
     async def wait(
         self,
         house: House,
@@ -116,47 +136,83 @@ class JobRoutes(Controller):
         timeout: Annotated[float, Parameter(ge=0, le=60)] = 30.0,  # noqa: ASYNC109 - a wire name
     ) -> wire.JobView:
         """Return as soon as the job has ended, or after timeout seconds."""
+        if math.isnan(timeout):
+            raise InvalidInputError("is not a number of seconds", "timeout")
         listed = await house.waits.until_ended(reader, job, timeout)
         return await _view(house, listed)
 
-    @post("/{job:int}/cancel", status_code=200, summary="Cancel a job")
+    @post(
+        "/{job:int}/cancel",
+        status_code=200,
+        summary="Cancel a job",
+        responses={**documented.MISSING, **documented.CONFLICT},
+    )
     async def cancel(self, house: House, writer: Identity, job: JobNumber) -> wire.JobView:
         """End the job; 409 when it has ended already."""
         changed = await house.control.cancel(writer, [job])
         _expect(changed, job, "cancelled")
         return await _view(house, await house.listing.get(writer, job))
 
-    @post("/{job:int}/retry", status_code=200, summary="Run an ended job again")
+    @post(
+        "/{job:int}/retry",
+        status_code=200,
+        summary="Run an ended job again",
+        responses={**documented.MISSING, **documented.CONFLICT},
+    )
     async def retry(self, house: House, writer: Identity, job: JobNumber) -> wire.JobView:
         """Put the job back with a fresh retry budget; 409 while it is active."""
         changed = await house.control.retry(writer, [job])
         _expect(changed, job, "retried")
         return await _view(house, await house.listing.get(writer, job))
 
-    @post("/cancel", status_code=200, summary="Cancel many jobs")
+    @post(
+        "/cancel",
+        status_code=200,
+        operation_class=documented.CHOICE,
+        summary="Cancel many jobs",
+        responses={**documented.MISSING, **documented.BODY},
+    )
     async def cancel_many(
-        self, house: House, writer: Identity, data: wire.JobChoice
+        self, request: AnyRequest, house: House, writer: Identity
     ) -> wire.ChangedJobs:
         """End jobs chosen by id, or by group and states."""
-        ids = await _chosen(house, writer, data)
+        ids = await _chosen(house, writer, await read_json(request, wire.JobChoice))
         return _changed(await house.control.cancel(writer, ids))
 
-    @post("/retry", status_code=200, summary="Run many ended jobs again")
+    @post(
+        "/retry",
+        status_code=200,
+        operation_class=documented.CHOICE,
+        summary="Run many ended jobs again",
+        responses={**documented.MISSING, **documented.BODY},
+    )
     async def retry_many(
-        self, house: House, writer: Identity, data: wire.JobChoice
+        self, request: AnyRequest, house: House, writer: Identity
     ) -> wire.ChangedJobs:
         """Put jobs back, chosen by id, or by group and states."""
-        ids = await _chosen(house, writer, data)
+        ids = await _chosen(house, writer, await read_json(request, wire.JobChoice))
         return _changed(await house.control.retry(writer, ids))
 
-    @delete("/{job:int}", summary="Forget an ended job")
+    @delete(
+        "/{job:int}",
+        summary="Forget an ended job",
+        responses={**documented.MISSING, **documented.CONFLICT},
+    )
     async def forget(self, house: House, writer: Identity, job: JobNumber) -> None:
         """Delete the job with its history and output; 409 while it is active."""
         await house.control.forget(writer, job)
 
 
-def _json(status: int, value: object) -> Response[bytes]:
-    return Response(_encode(value), status_code=status, media_type="application/json")
+async def _submitted(house: House, who: Identity, ids: list[int]) -> wire.JobView:
+    """Return the one job; ids may be of an earlier request with the same Idempotency-Key."""
+    if len(ids) != 1:
+        raise ConflictError(f"this Idempotency-Key stands for an array of {len(ids)} jobs")
+    try:
+        return await _view(house, await house.listing.get(who, ids[0]))
+    except NotFoundError as error:
+        raise ConflictError(
+            f"job {ids[0]} of this Idempotency-Key was forgotten: use another key"
+        ) from error
 
 
 def _cursor(text: str | None) -> int | None:
@@ -164,7 +220,7 @@ def _cursor(text: str | None) -> int | None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 19:
         raise InvalidInputError(f"{text[:40]!r} is not a cursor from an earlier page", "cursor")
-    return min(int(text), (1 << 63) - 1)
+    return min(int(text), LARGEST)
 
 
 async def _detail(house: House, who: Identity, job: int) -> wire.JobDetail:
@@ -195,8 +251,8 @@ def _changed(changed: Changed) -> wire.ChangedJobs:
 
 
 async def _chosen(house: House, who: Identity, choice: wire.JobChoice) -> list[int]:
-    if (choice.ids is None) == (choice.group is None):
-        raise InvalidInputError("give either ids, or a group", "ids")
+    if (choice.ids is None) == (choice.group is None and choice.states is None):
+        raise InvalidInputError("give either ids, or a group, states or both", "ids")
     if choice.ids is not None:
         return list(dict.fromkeys(choice.ids))
     states = translate.parse_states(choice.states or ())

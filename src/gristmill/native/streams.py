@@ -1,18 +1,20 @@
 """/v1 replies that go on: output as it is written, events as they happen."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.params import Parameter
 from litestar.response import Stream as StreamResponse
-from litestar import Response
 
-from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.errors import NotAuthenticatedError
 from gristmill.domain.identity import Identity
-from gristmill.native.jobs import AnyRequest, JobNumber
+from gristmill.native import documented
+from gristmill.native.access import identify
+from gristmill.native.jobs import LARGEST, AnyRequest, JobNumber
 from gristmill.native.wire import EventView
 from gristmill.protocol.messages import Stream
 from gristmill.services.house import House
@@ -21,13 +23,16 @@ from gristmill.store.events import Event
 
 KEEP_ALIVE = 15.0
 LARGEST_OFFSET = 1 << 62
+MOST_AT_ONCE = 64 << 20
 TEXT = "text/plain; charset=utf-8"
+T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
-Offset = Annotated[int, Parameter(ge=0, le=LARGEST_OFFSET)]
-Limit = Annotated[int, Parameter(ge=1, le=64 << 20)]
-Attempt = Annotated[int | None, Parameter(ge=0, le=1 << 31)]
-Rank = Annotated[int, Parameter(ge=0, le=10_000)]
+Offset = Annotated[int, Parameter(ge=0, le=LARGEST_OFFSET, description="bytes to skip")]
+Limit = Annotated[int, Parameter(ge=1, le=MOST_AT_ONCE, description="bytes at most")]
+Attempt = Annotated[int, Parameter(ge=0, le=1 << 31, description="its number, not the last one")]
+Rank = Annotated[int, Parameter(ge=0, le=10_000, description="member of a gang")]
+Follow = Annotated[bool, Parameter(description="go on until the job has ended")]
 
 
 class OutputRoutes(Controller):
@@ -35,55 +40,61 @@ class OutputRoutes(Controller):
 
     path = "/v1/jobs/{job:int}"
     tags = ("output",)
+    responses = {**documented.COMMON, **documented.MISSING}  # noqa: RUF012 - as Litestar has it
 
-    @get("/stdout", summary="Standard output of a job", media_type=TEXT)
+    @get(
+        "/stdout",
+        summary="Standard output of a job",
+        media_type=TEXT,
+        response_headers=documented.OUTPUT_HEADERS,
+    )
     async def stdout(
         self,
+        request: AnyRequest,
         house: House,
         reader: Identity,
         job: JobNumber,
         offset: Offset = 0,
         limit: Limit = MOST_A_READ,
-        attempt: Attempt = None,
+        attempt: Attempt | None = None,
         rank: Rank = 0,
-        follow: bool = False,
+        follow: Follow = False,
     ) -> Response[bytes]:
         """Return bytes from an offset; with follow, go on until the job has ended."""
+        where: dict[str, Any] = {"offset": offset, "attempt": attempt, "rank": rank}
         if follow:
-            return await _follow(house, reader, job, Stream.STDOUT, offset, rank)
-        return await _read(house, reader, job, Stream.STDOUT, offset, limit, attempt, rank)
+            return await _follow(request, house, reader, job, Stream.STDOUT, where)
+        return await _read(house, reader, job, Stream.STDOUT, limit, where)
 
-    @get("/stderr", summary="Standard error of a job", media_type=TEXT)
+    @get(
+        "/stderr",
+        summary="Standard error of a job",
+        media_type=TEXT,
+        response_headers=documented.OUTPUT_HEADERS,
+    )
     async def stderr(
         self,
+        request: AnyRequest,
         house: House,
         reader: Identity,
         job: JobNumber,
         offset: Offset = 0,
         limit: Limit = MOST_A_READ,
-        attempt: Attempt = None,
+        attempt: Attempt | None = None,
         rank: Rank = 0,
-        follow: bool = False,
+        follow: Follow = False,
     ) -> Response[bytes]:
         """Return bytes from an offset; with follow, go on until the job has ended."""
+        where: dict[str, Any] = {"offset": offset, "attempt": attempt, "rank": rank}
         if follow:
-            return await _follow(house, reader, job, Stream.STDERR, offset, rank)
-        return await _read(house, reader, job, Stream.STDERR, offset, limit, attempt, rank)
+            return await _follow(request, house, reader, job, Stream.STDERR, where)
+        return await _read(house, reader, job, Stream.STDERR, limit, where)
 
 
 async def _read(
-    house: House,
-    who: Identity,
-    job: int,
-    stream: Stream,
-    offset: int,
-    limit: int,
-    attempt: int | None,
-    rank: int,
+    house: House, who: Identity, job: int, stream: Stream, limit: int, where: dict[str, Any]
 ) -> Response[bytes]:
-    chunk = await house.outputs.read(
-        who, job, stream, offset=offset, limit=limit, attempt=attempt, rank=rank
-    )
+    chunk = await house.outputs.read(who, job, stream, limit=limit, **where)
     headers = {
         "Gristmill-Next-Offset": str(chunk.next_offset),
         "Gristmill-Ended": "true" if chunk.ended else "false",
@@ -93,11 +104,35 @@ async def _read(
 
 
 async def _follow(
-    house: House, who: Identity, job: int, stream: Stream, offset: int, rank: int
+    request: AnyRequest,
+    house: House,
+    who: Identity,
+    job: int,
+    stream: Stream,
+    where: dict[str, Any],
 ) -> Response[bytes]:
-    await house.listing.get(who, job)
-    chunks = house.outputs.follow(who, job, stream, offset=offset, rank=rank)
-    return StreamResponse(chunks, media_type=TEXT)  # type: ignore[return-value]
+    # The first look tells what does not exist while the reply can still be an error.
+    await house.outputs.read(who, job, stream, limit=1, **where)
+    chunks = _while_welcome(request, house.outputs.follow(who, job, stream, **where))
+    return StreamResponse(  # type: ignore[return-value]
+        chunks, media_type=TEXT, headers={"X-Content-Type-Options": "nosniff"}
+    )
+
+
+async def _while_welcome(request: AnyRequest, source: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+    """Yield what source does; end when the caller's credential has expired or was revoked."""
+    async with aclosing(source):
+        async for value in source:
+            try:
+                await identify(request.app.state.house, request.headers)
+            except NotAuthenticatedError:
+                return
+            yield value
+
+
+EventNumber = Annotated[
+    int, Parameter(ge=0, le=LARGEST, description="id of the event to go on behind")
+]
 
 
 class EventRoutes(Controller):
@@ -105,6 +140,7 @@ class EventRoutes(Controller):
 
     path = "/v1/events"
     tags = ("events",)
+    responses = {**documented.COMMON, **documented.MISSING}  # noqa: RUF012 - as Litestar has it
 
     @get(summary="Follow events", media_type="text/event-stream")
     async def events(
@@ -112,29 +148,28 @@ class EventRoutes(Controller):
         request: AnyRequest,
         house: House,
         reader: Identity,
-        after: Annotated[int | None, Parameter(ge=0, le=(1 << 63) - 1)] = None,
-        job: Annotated[int | None, Parameter(ge=1, le=(1 << 63) - 1)] = None,
-        kind: Annotated[str, Parameter(max_length=100)] = "",
+        last_event_id: Annotated[
+            str, Parameter(header="Last-Event-ID", pattern=r"^[0-9]{0,18}$")
+        ]
+        | None = None,
+        after: EventNumber | None = None,
+        job: JobNumber | None = None,
+        kind: Annotated[
+            str, Parameter(max_length=100, description="how the kinds wanted begin")
+        ] = "",
     ) -> Response[bytes]:
         """Stream events from now on, or after the id in Last-Event-ID or ``after``."""
-        start = after if after is not None else _last_seen(request)
+        if job is not None:
+            await house.listing.get(reader, job)
+        start = int(last_event_id) if last_event_id else after
         if start is None:
             start = await house.events.last()
         stream = house.events.stream(reader, start, job=job, kind=kind, idle=KEEP_ALIVE)
         return StreamResponse(  # type: ignore[return-value]
-            _write(stream),
+            _write(_while_welcome(request, stream)),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache"},
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
-
-
-def _last_seen(request: AnyRequest) -> int | None:
-    text = request.headers.get("last-event-id")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidInputError(f"{text[:40]!r} is not an event's id", "Last-Event-ID")
-    return int(text)
 
 
 async def _write(events: AsyncIterator[Event | None]) -> AsyncIterator[bytes]:

@@ -40,11 +40,21 @@ def parse_states(words: Sequence[str]) -> tuple[JobState, ...]:
     for word in ",".join(words).split(","):
         if word and word not in BY_WORD:
             raise InvalidInputError(
-                f"{word!r} is not a state: choose from {', '.join(BY_WORD)}", "state"
+                f"{word[:40]!r} is not a state: choose from {', '.join(BY_WORD)}", "state"
             )
         if word:
             states.append(BY_WORD[word])
     return tuple(dict.fromkeys(states))
+
+
+def parse_ids(words: Sequence[str]) -> tuple[int, ...]:
+    """Turn words, each possibly a comma list, into job ids. Raises InvalidInputError."""
+    ids = []
+    for word in ",".join(words).split(","):
+        if not word.isascii() or not word.isdigit() or not 1 <= len(word) <= 18:
+            raise InvalidInputError(f"{word[:40]!r} is not a job's id", "ids")
+        ids.append(int(word))
+    return tuple(dict.fromkeys(ids))
 
 
 def parse_labels(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -53,7 +63,7 @@ def parse_labels(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator or not key:
-            raise InvalidInputError(f"{pair!r} is not KEY=VALUE", "label")
+            raise InvalidInputError(f"{pair[:80]!r} is not KEY=VALUE", "label")
         labels.append((key, value))
     return tuple(labels)
 
@@ -66,7 +76,7 @@ def parse_dialect(word: str | None) -> Dialect | None:
         if dialect.word == word:
             return dialect
     known = ", ".join(dialect.word for dialect in Dialect)
-    raise InvalidInputError(f"{word!r} is not a dialect: choose from {known}", "dialect")
+    raise InvalidInputError(f"{word[:40]!r} is not a dialect: choose from {known}", "dialect")
 
 
 def command_text(spec: JobSpec) -> str:

@@ -240,11 +240,12 @@ class AppliedView(msgspec.Struct):
 
 
 class Info(msgspec.Struct):
-    """Server and caller. uptime: seconds. home: for administrators."""
+    """Server and caller. engine: who provides nodes. uptime: seconds. home: for administrators."""
 
     version: str
     user: str
     scopes: list[str]
+    engine: str
     uptime: float
     home: str | None
 

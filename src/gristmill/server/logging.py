@@ -9,6 +9,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from gristmill.agent.log import ForgivingStream
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The request that the current task works for; a part of each of its log lines."""
 
@@ -29,7 +31,7 @@ def configure_logging(style: str, level: str, stream: TextIO = sys.stderr) -> No
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(ForgivingStream(stream)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     _route_libraries(shared, final, number, stream)

@@ -82,6 +82,7 @@ class Server:
             chance,
             rules=AgentRules(heartbeat=settings.heartbeat, lost_after=settings.lost_after),
             keep_jobs=settings.retention_finished,
+            engine=settings.engine,
         )
         self._listeners = Listeners(self._app(), self._doors(), self._connection_limits(), chance)
         self._engine = self._local_engine() if settings.engine == "local" else None
@@ -125,7 +126,11 @@ class Server:
         settings = self._settings
         command = [sys.executable, "-m", "gristmill.agent", "--home", str(settings.home)]
         command += ["--container-engine", settings.container_engine]
-        command += ["--linger", f"{settings.agent.linger}s"]
+        agent = settings.agent
+        command += ["--linger", f"{agent.linger}s", "--grace", f"{agent.grace}s"]
+        command += ["--output-head", str(agent.output_head)]
+        command += ["--output-tail", str(agent.output_tail)]
+        command += ["--output-limit", f"{agent.output_limit}M"]
         if settings.agent.cpus is not None:
             command += ["--cpus", str(settings.agent.cpus)]
         if settings.agent.memory is not None:

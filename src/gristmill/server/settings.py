@@ -58,6 +58,24 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             "megabytes it offers; auto: the machine's",
         ),
     ]
+    output_head: Annotated[
+        int, Declared(count(0, 1 << 40), "0", "bytes kept of the head of each output stream")
+    ]
+    output_tail: Annotated[
+        int,
+        Declared(
+            count(0, 1 << 40),
+            "0",
+            "bytes kept of the tail of each output stream; with both 0 all of it is kept",
+        ),
+    ]
+    output_limit: Annotated[
+        int,
+        Declared(megabytes(1, 10**9), "16G", "output in megabytes after which a job is ended"),
+    ]
+    grace: Annotated[
+        float, Declared(seconds(0, 3600), "5s", "time between asking a job to end and forcing it")
+    ]
     linger: Annotated[
         float,
         Declared(

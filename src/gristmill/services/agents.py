@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -14,7 +15,6 @@ from gristmill.domain.state import HELD, JobState, Trigger
 from gristmill.protocol.messages import (
     PROTOCOL_VERSION,
     Held,
-    Lease,
     LeaseReply,
     LeaseRequest,
     Register,
@@ -23,11 +23,11 @@ from gristmill.protocol.messages import (
     ReportReply,
 )
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.queue.failure import fail
+from gristmill.services.queue.failure import fail, found_again
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import LiveAgent, Registry, WorkRequest
 from gristmill.services.queue.report import Reporter
-from gristmill.services.waiting import pause
+from gristmill.services.waiting import pause, wait_for
 from gristmill.store.agents import AgentRow, get_agents, put_agent, set_agent_state
 from gristmill.store.database import Transaction
 from gristmill.store.events import append_event
@@ -44,7 +44,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class AgentRules:
-    """heartbeat: seconds between an agent's words. lost_after: silence after which its jobs are
+    """How long agents may be silent.
+
+    heartbeat: seconds between an agent's words. lost_after: silence after which its jobs are
     lost. fence_after: silence after which a far agent has ended its own jobs, so that they may
     run elsewhere.
     """
@@ -69,7 +71,7 @@ class Agents:
     def __init__(self, core: QueueCore, registry: Registry, rules: AgentRules) -> None:
         self._core, self._registry, self._rules = core, registry, rules
         self._reporter = Reporter(core, registry)
-        self._silent: dict[int, float] = {}
+        self._silent: dict[int, _Silence] = {}
         self._certainly_dead: set[int] = set()
 
     async def load(self) -> None:
@@ -77,7 +79,7 @@ class Agents:
         now = self._core.chance.monotonic()
         for row in await self._core.database.read(get_agents):
             if row.state in {"online", "draining", "lost"}:
-                self._silent[row.id] = now
+                self._silent[row.id] = _Silence(now, row.registered_at)
 
     async def register(self, message: Register) -> Registered:
         """Take an agent in, and settle what it holds against what the queue thinks it holds.
@@ -89,23 +91,22 @@ class Agents:
                 f"the agent speaks protocol {message.version}, the server {PROTOCOL_VERSION}: "
                 "install the same version of Gristmill on both"
             )
-        number, kill = await self._core.database.write(lambda tx: self._take_in(tx, message))
-        self._silent.pop(number, None)
-        self._certainly_dead.discard(number)
-        row = _row(number, message, self._core.chance.now())
+        row, settled = await self._core.database.write(lambda tx: self._take_in(tx, message))
+        self._silent.pop(row.id, None)
+        self._certainly_dead.discard(row.id)
         agent = self._registry.put(row, self._core.chance.monotonic())
-        agent.kill.extend(kill.cancelled)
-        log.info("agent.registered", agent=number, node=message.node, held=len(message.held))
-        return Registered(number, self._rules.heartbeat, kill.unknown)
+        agent.kill.extend(settled.cancelled)
+        log.info("agent.registered", agent=row.id, node=message.node, held=len(message.held))
+        return Registered(row.id, self._rules.heartbeat, settled.unknown)
 
-    def _take_in(self, tx: Transaction, message: Register) -> "tuple[int, _Settled]":
+    def _take_in(self, tx: Transaction, message: Register) -> "tuple[AgentRow, _Settled]":
         now = self._core.chance.now()
-        number = put_agent(tx, message, now)
+        number, state = put_agent(tx, message, now)
         ledger = Ledger(self._core, tx, now)
         settled = self._settle(tx, ledger, number, message)
         ledger.close()
         append_event(tx, now, "agent.online", [], {"agent": number, "hostname": message.hostname})
-        return number, settled
+        return _row(number, message, state, now), settled
 
     def _settle(self, tx: Transaction, ledger: Ledger, agent: int, message: Register) -> "_Settled":
         settled = _Settled([], [])
@@ -118,25 +119,27 @@ class Agents:
         by_id = {head.id: head for head in ledger.load(item.job for item in held)}
         for item in held:
             claimed = by_id.get(item.job)
-            if claimed is None or claimed.attempt != item.attempt or claimed.state not in HELD:
-                settled.unknown.append(item)
-            elif claimed.agent_id != agent and (item.job, item.attempt) not in gangs:
+            if (
+                claimed is None
+                or claimed.attempt != item.attempt
+                or claimed.state not in HELD
+                or (claimed.agent_id != agent and (item.job, item.attempt) not in gangs)
+            ):
                 settled.unknown.append(item)
             else:
                 if claimed.state is JobState.LOST:
-                    claimed.ended_at = claimed.reason = None
+                    found_again(claimed)
                     target = JobState.RUNNING if claimed.started_at else JobState.RESERVED
                     ledger.move(claimed, Trigger.RECOVER, target)
-                if claimed.cancel_requested:
+                failed_gang = claimed.reason is not None
+                if claimed.cancel_requested or failed_gang:
                     settled.cancelled.append(item)
         return settled
 
     def _not_there(self, tx: Transaction, ledger: Ledger, head: JobHead) -> None:
-        """A member the agent does not know: never begun, or gone with an earlier instance."""
+        """Settle a job its agent does not know: never begun, or gone with an earlier instance."""
         if head.state is JobState.RESERVED and not head.cancel_requested:
-            head.agent_id = None
-            tx.run("delete_gang_members", job=head.id)
-            ledger.move(head, Trigger.LEASE_RETURNED, JobState.READY)
+            ledger.give_back(head)
         else:
             self._bury_or_retry(tx, ledger, head)
 
@@ -146,14 +149,19 @@ class Agents:
         agent.free = message.free
         if agent.last_reply is not None and agent.last_reply[0] == message.number:
             return agent.last_reply[1]
-        leases, agent.undelivered = agent.undelivered, []
-        if not (leases or agent.kill or agent.read or agent.stop or self._core.signals.closing):
-            loop = asyncio.get_running_loop()
-            request = WorkRequest(message.number, message.free, message.hot, loop.create_future())
+        if not (
+            agent.undelivered
+            or agent.kill
+            or agent.read
+            or agent.stop
+            or self._core.signals.closing
+        ):
+            request = WorkRequest(message.number, message.free, message.hot, asyncio.Event())
             self._registry.answer(agent, [])
             agent.request = request
             self._core.signals.work.set()
-            leases = await self._await_work(agent, request, min(message.wait, LONGEST_WAIT))
+            await self._await_work(agent, request, min(message.wait, LONGEST_WAIT))
+        leases, agent.undelivered = agent.undelivered, []
         reply = LeaseReply(leases, agent.kill, agent.read, agent.stop)
         agent.kill, agent.read = [], []
         agent.last_reply = (message.number, reply)
@@ -164,12 +172,9 @@ class Agents:
         for agent in self._registry.all():
             self._registry.answer(agent, [])
 
-    async def _await_work(self, agent: LiveAgent, request: WorkRequest, wait: float) -> list[Lease]:
+    async def _await_work(self, agent: LiveAgent, request: WorkRequest, wait: float) -> None:
         try:
-            async with asyncio.timeout(wait):
-                return await request.reply
-        except TimeoutError:
-            return []
+            await wait_for(request.over, wait)
         finally:
             if agent.request is request:
                 agent.request = None
@@ -203,24 +208,33 @@ class Agents:
 
     async def sweep(self) -> None:
         """Lose the jobs of silent agents, and settle those that are certainly gone."""
-        now, rules = self._core.chance.monotonic(), self._rules
+        rules = self._rules
         for agent in self._registry.all():
-            if now - agent.seen > rules.lost_after:
+            seen = agent.seen
+            gone = self._core.chance.monotonic() - seen > rules.lost_after
+            if gone and self._registry.find(agent.row.id) is agent:
                 self._registry.remove(agent.row.id)
-                self._silent[agent.row.id] = agent.seen
-                await self.lose(agent.row.id)
-        for number, since in list(self._silent.items()):
+                self._silent[agent.row.id] = _Silence(seen, agent.row.registered_at)
+        for number, silence in list(self._silent.items()):
             patience = 0.0 if number in self._certainly_dead else rules.fence_after
-            if now - since > rules.lost_after:
-                await self.lose(number)
-            if now - since > rules.lost_after + patience:
-                await self.settle_dead(number)
+            silent_for = self._core.chance.monotonic() - silence.since
+            if silent_for > rules.lost_after:
+                await self._lose_silent(number, silence)
+            if silent_for > rules.lost_after + patience:
+                await self._settle_dead(number, silence)
 
-    async def lose(self, number: int) -> None:
-        """Mark everything an agent holds as lost."""
-        await self._core.database.write(lambda tx: self._lose(tx, number, reserved_too=True))
+    async def _lose_silent(self, number: int, silence: "_Silence") -> None:
+        """Mark everything a silent agent holds as lost."""
+        await self._core.database.write(
+            lambda tx: self._lose(tx, number, silence, reserved_too=True)
+        )
 
-    def _lose(self, tx: Transaction, number: int, *, reserved_too: bool) -> None:
+    def _lose(
+        self, tx: Transaction, number: int, silence: "_Silence", *, reserved_too: bool
+    ) -> None:
+        row = _still_silent(tx, number, silence)
+        if row is None:
+            return
         ledger = Ledger(self._core, tx, self._core.chance.now())
         lost = 0
         for head in self._held_by(tx, ledger, number):
@@ -228,17 +242,16 @@ class Agents:
                 if reserved_too:
                     self._not_there(tx, ledger, head)
             elif head.state is not JobState.LOST:
-                head.reason, head.ended_at = LOST, ledger.now
+                head.reason, head.ended_at = head.reason or LOST, ledger.now
                 ledger.move(head, Trigger.LOSE, JobState.LOST)
                 lost += 1
         ledger.close()
-        row = next((row for row in get_agents(tx) if row.id == number), None)
-        if row is not None and row.state != "lost":
+        if row.state != "lost":
             set_agent_state(tx, number, "lost", row.last_seen_at)
             append_event(tx, ledger.now, "agent.lost", [], {"agent": number, "jobs": lost})
 
     async def node_died(self, node: str) -> None:
-        """The agent process of a node is certainly dead and nothing of its jobs runs any more.
+        """Take note that a node's agent is certainly dead and nothing of its jobs runs any more.
 
         What it ran is lost. The next agent of the node knows from its journal what had ended
         and what was cut off; if none comes within the limit, the jobs are settled without it.
@@ -247,18 +260,19 @@ class Agents:
             if row.node == node:
                 number = row.id
                 self._registry.remove(number)
-                self._silent[number] = self._core.chance.monotonic()
+                silence = _Silence(self._core.chance.monotonic(), row.registered_at)
+                self._silent[number] = silence
                 self._certainly_dead.add(number)
                 await self._core.database.write(
-                    lambda tx, number=number: self._lose(tx, number, reserved_too=False)  # type: ignore[misc]
+                    partial(self._lose, number=number, silence=silence, reserved_too=False)
                 )
 
-    async def settle_dead(self, number: int) -> None:
+    async def _settle_dead(self, number: int, silence: "_Silence") -> None:
         """Judge the lost jobs of an agent whose processes are certainly gone."""
-        self._silent.pop(number, None)
-        self._certainly_dead.discard(number)
 
         def work(tx: Transaction) -> None:
+            if _still_silent(tx, number, silence) is None:
+                return
             ledger = Ledger(self._core, tx, self._core.chance.now())
             for head in self._held_by(tx, ledger, number):
                 if head.state is JobState.LOST:
@@ -266,11 +280,18 @@ class Agents:
             ledger.close()
 
         await self._core.database.write(work)
+        if self._silent.get(number) == silence:
+            del self._silent[number]
+            self._certainly_dead.discard(number)
 
     def _held_by(self, tx: Transaction, ledger: Ledger, number: int) -> list[JobHead]:
         ids = ids_of(tx.all("get_held_by_agent", agent=number))
-        ids += [row[0] for row in tx.all("get_gangs_of_agent", agent=number)]
-        return [head for head in ledger.load(ids) if head.state in HELD]
+        gangs = {job: attempt for job, attempt, _ in tx.all("get_gangs_of_agent", agent=number)}
+        return [
+            head
+            for head in ledger.load([*ids, *gangs])
+            if head.state in HELD and gangs.get(head.id, head.attempt) == head.attempt
+        ]
 
     def _bury_or_retry(self, tx: Transaction, ledger: Ledger, head: JobHead) -> None:
         spec = get_specs(tx, [head.id])[head.id]
@@ -329,15 +350,21 @@ class Agents:
         def work(tx: Transaction) -> dict[int, list[Held]]:
             ledger = Ledger(self._core, tx, self._core.chance.now())
             return {
-                agent.row.id: [
-                    Held(head.id, head.attempt, 0)
-                    for head in self._held_by(tx, ledger, agent.row.id)
-                ]
+                agent.row.id: self._members_of(tx, ledger, agent.row.id)
                 for agent in self._registry.all()
             }
 
         for number, held in (await self._core.database.read(work)).items():
             self._registry.order_kill(number, held)
+
+    def _members_of(self, tx: Transaction, ledger: Ledger, number: int) -> list[Held]:
+        gangs = [Held(*row) for row in tx.all("get_gangs_of_agent", agent=number)]
+        in_gangs = {held.job for held in gangs}
+        return gangs + [
+            Held(head.id, head.attempt)
+            for head in self._held_by(tx, ledger, number)
+            if head.id not in in_gangs
+        ]
 
     async def set_draining(self, number: int, draining: bool) -> None:
         """Stop giving an agent work, or begin again. Raises NotFoundError."""
@@ -358,6 +385,46 @@ class Agents:
             agent.row.state = state
             self._core.signals.work.set()
 
+    async def forget(self, number: int) -> None:
+        """Take an agent that is gone off the list.
+
+        Raises NotFoundError; ConflictError while it is connected or jobs are counted as its own.
+        """
+
+        def work(tx: Transaction) -> None:
+            if all(row.id != number for row in get_agents(tx)):
+                raise NotFoundError(f"there is no agent {number}")
+            if self._registry.find(number) is not None:
+                raise ConflictError(f"agent {number} is connected: stop it first")
+            held = len(tx.all("get_held_by_agent", agent=number))
+            if held or tx.all("get_gangs_of_agent", agent=number):
+                raise ConflictError(
+                    f"agent {number} has {held} jobs still: cancel them, or wait until they are lost"
+                )
+            tx.run("delete_agent", agent=number)
+            tx.after_commit(lambda: self._overlook(number))
+
+        await self._core.database.write(work)
+
+    def _overlook(self, number: int) -> None:
+        self._silent.pop(number, None)
+        self._certainly_dead.discard(number)
+
+
+class _Silence(NamedTuple):
+    """Since when an agent is silent (monotonic seconds), and which registration of it."""
+
+    since: float
+    registered_at: float
+
+
+def _still_silent(tx: Transaction, number: int, silence: _Silence) -> AgentRow | None:
+    """Return the agent's row, or None when it has registered anew since it fell silent."""
+    for row in get_agents(tx):
+        if row.id == number and row.registered_at == silence.registered_at:
+            return row
+    return None
+
 
 @dataclass
 class _Settled:
@@ -365,7 +432,7 @@ class _Settled:
     cancelled: list[Held]
 
 
-def _row(number: int, message: Register, now: float) -> AgentRow:
+def _row(number: int, message: Register, state: str, now: float) -> AgentRow:
     return AgentRow(
         number,
         message.node,
@@ -381,7 +448,7 @@ def _row(number: int, message: Register, now: float) -> AgentRow:
         message.pools,
         message.runtimes,
         message.notes,
-        "online",
+        state,
         now,
         now,
     )

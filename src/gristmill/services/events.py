@@ -1,6 +1,6 @@
 """What happens, as it happens: a stream that can be resumed from any event."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import partial
 
 from gristmill.domain.identity import Identity
@@ -25,12 +25,14 @@ class Events:
 
     async def stream(
         self, who: Identity, after: int, *, job: int | None, kind: str, idle: float
-    ) -> AsyncIterator[Event | None]:
+    ) -> AsyncGenerator[Event | None, None]:
         """Yield what follows the event with id after, for ever; None after idle seconds of rest.
 
         job: only events of this job. kind: prefix of the kinds wanted. Who is not an
         administrator sees only events of own jobs.
         """
+        clock = self._core.chance.monotonic
+        spoken = clock()
         while not self._core.signals.closing:
             waiting = self._core.signals.waiting_for_events()
             events = await self._core.database.read(partial(self._read, who=who, after=after))
@@ -39,8 +41,12 @@ class Events:
                 if event.kind == HIDDEN or not event.kind.startswith(kind):
                     continue
                 if job is None or job in event.jobs:
+                    spoken = clock()
                     yield event
-            if not events and not await waiting(idle):
+            came = bool(events) or await waiting(idle)
+            # Much may happen that this listener does not get: it still hears that we are here.
+            if not came or clock() - spoken >= idle:
+                spoken = clock()
                 yield None
 
     def _read(self, tx: Transaction, who: Identity, after: int) -> list[Event]:

@@ -40,9 +40,11 @@ class House:
         *,
         rules: AgentRules | None = None,
         keep_jobs: float | None = None,
+        engine: str = "none",
     ) -> None:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
+        self.engine = engine
         self.core = QueueCore(database, chance)
         self.registry = Registry()
         keyring = open_keyring(home, chance)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -79,18 +79,34 @@ class Outputs:
         return OutputChunk(data, offset + len(data), ended=not active and len(data) < limit)
 
     async def follow(
-        self, who: Identity, job: int, stream: Stream, *, offset: int, rank: int = 0
-    ) -> AsyncIterator[bytes]:
-        """Yield bytes as they come, until the job has ended."""
-        while True:
-            chunk = await self.read(who, job, stream, offset=offset, rank=rank)
+        self,
+        who: Identity,
+        job: int,
+        stream: Stream,
+        *,
+        offset: int,
+        attempt: int | None = None,
+        rank: int = 0,
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield bytes as they come, until the job has ended or the server stops.
+
+        attempt: this one alone; None begins with the current one and goes on with later ones,
+        each from its beginning.
+        """
+        number = attempt
+        while not self._core.signals.closing:
+            current = (await self._listing.get(who, job)).row.head.attempt
+            number = current if number is None else number
+            chunk = await self.read(who, job, stream, offset=offset, attempt=number, rank=rank)
             offset = chunk.next_offset
             if chunk.data:
                 yield chunk.data
-            elif chunk.ended or self._core.signals.closing:
-                return
-            else:
+            elif not chunk.ended:
                 await pause(FOLLOW_INTERVAL)
+            elif attempt is None and number < current:
+                number, offset = number + 1, 0
+            else:
+                return
 
     def answered(self, request: int, data: bytes, *, ended: bool) -> None:
         """Take an agent's answer; a late one is ignored."""

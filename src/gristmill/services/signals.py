@@ -17,17 +17,17 @@ class Signals:
         self._events_changed = asyncio.Event()
 
     def close(self) -> None:
-        """The server stops: nobody shall wait any longer."""
+        """Let nobody wait any longer, for the server stops."""
         self.closing = True
         self.events()
 
     def ready(self, shapes: Iterable[int]) -> None:
-        """Jobs of these shapes may have become ready."""
+        """Say that jobs of these shapes may have become ready."""
         self.ready_shapes.update(shapes)
         self.work.set()
 
     def events(self) -> None:
-        """New events are in the store."""
+        """Say that new events are in the store."""
         self._events_changed.set()
         self._events_changed = asyncio.Event()
 

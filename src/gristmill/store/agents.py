@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from gristmill.domain.resources import Capacity, node as node_capacity
+from gristmill.domain.resources import Capacity
+from gristmill.domain.resources import node as node_capacity
 from gristmill.protocol.messages import Register
 from gristmill.store.database import Transaction
 
@@ -83,8 +84,11 @@ def _agent(row: tuple[Any, ...]) -> AgentRow:
     )
 
 
-def put_agent(tx: Transaction, message: Register, now: float) -> int:
-    """Record a registration; return the agent's number, the same for the same node."""
+def put_agent(tx: Transaction, message: Register, now: float) -> tuple[int, str]:
+    """Record a registration; return the agent's number, the same for the same node, and state.
+
+    A node that is drained stays so.
+    """
     capacity = message.capacity
     row = tx.must(
         "put_agent",
@@ -108,8 +112,7 @@ def put_agent(tx: Transaction, message: Register, now: float) -> int:
         registered_at=now,
         last_seen_at=now,
     )
-    number: int = row[0]
-    return number
+    return row[0], row[1]
 
 
 def set_agent_state(tx: Transaction, agent: int, state: str, at: float) -> None:

@@ -165,7 +165,7 @@ class Database:
             outcomes = [self._run_one(self._writer, caller) for caller in callers]
             self._writer.commit()
         except StoreBrokenError as error:
-            log.error("store.failed", error=str(error), callers=len(callers))
+            log.warning("store.failed", error=str(error), callers=len(callers))
             self._abandon()
             unavailable = UnavailableError(LOCK_LOST)
             return [_Outcome(caller, None, unavailable, []) for caller in callers]
@@ -178,13 +178,13 @@ class Database:
             value = caller.work(transaction)
         except StoreBrokenError:
             raise
-        except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
+        except Exception as error:
             connection.undo()
             if not isinstance(error, GristmillError):
-                log.error("store.work_failed", error=repr(error))
+                log.exception("store.work_failed")
             return _Outcome(caller, None, error, [])
         connection.release()
-        return _Outcome(caller, value, None, transaction._acts)  # noqa: SLF001
+        return _Outcome(caller, value, None, transaction._acts)
 
     def _abandon(self) -> None:
         """Drop the transaction; drop the connection too when even that fails."""

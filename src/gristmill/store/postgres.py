@@ -10,6 +10,9 @@ from gristmill.store.statements import load
 
 T = TypeVar("T")
 
+WRITER_LOCK = 0x67726973746D696C
+"""The advisory lock of the one server that may write."""
+
 _BROKEN = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 
 
@@ -19,13 +22,22 @@ class PostgresConnection:
     kind = "postgres"
 
     def __init__(self, url: str, *, writer: bool) -> None:
-        self._sql = cast(dict[str, Any], load("postgres"))
+        self._sql = cast("dict[str, Any]", load("postgres"))
         self._connection = _guard(
             lambda: psycopg.connect(url, autocommit=True, connect_timeout=5, prepare_threshold=2)
         )
         self._connection.execute("set synchronous_commit = on")
-        if not writer:
+        if writer:
+            self._claim()
+        else:
             self._connection.execute("set default_transaction_read_only = on")
+
+    def _claim(self) -> None:
+        """Be the only writer: the lock goes with the connection."""
+        row = self._connection.execute("select pg_try_advisory_lock(%s)", (WRITER_LOCK,)).fetchone()
+        if not row or not row[0]:
+            self._connection.close()
+            raise StoreBrokenError("another server writes to this database; stop it first")
 
     def all(self, statement: str, **values: object) -> list[Row]:
         def act() -> list[Row]:
@@ -52,11 +64,11 @@ class PostgresConnection:
         return list(values)
 
     def script(self, sql: str) -> None:
-        _guard(lambda: self._connection.execute(cast(Any, sql)))
+        _guard(lambda: self._connection.execute(cast("Any", sql)))
 
     def begin(self, *, write: bool) -> None:
         level = "" if write else " isolation level repeatable read"
-        _guard(lambda: self._connection.execute(cast(Any, f"begin{level}")))
+        _guard(lambda: self._connection.execute(cast("Any", f"begin{level}")))
 
     def commit(self) -> None:
         _guard(lambda: self._connection.execute("commit"))

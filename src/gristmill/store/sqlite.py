@@ -63,7 +63,7 @@ class SqliteConnection:
     def all(self, statement: str, **values: object) -> list[Row]:
         try:
             return cast(
-                list[Row], self._connection.execute(self._sql[statement], _bind(values)).fetchall()
+                "list[Row]", self._connection.execute(self._sql[statement], _bind(values)).fetchall()
             )
         except _BROKEN as error:
             raise StoreBrokenError(str(error)) from error
@@ -77,7 +77,7 @@ class SqliteConnection:
 
     def many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         try:
-            self._connection.executemany(self._sql[statement], cast(Any, rows))
+            self._connection.executemany(self._sql[statement], cast("Any", rows))
         except _BROKEN as error:
             raise StoreBrokenError(str(error)) from error
 

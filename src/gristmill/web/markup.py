@@ -42,7 +42,7 @@ def join(*children: Child) -> Markup:
     return Markup("".join(_flatten(children)))
 
 
-def tag(name: str, *children: Child, **attributes: Value) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: Value) -> Markup:
     """Return an element.
 
     Attributes: ``class_`` stands for class, ``data_id`` for data-id; True writes the bare name,

@@ -114,7 +114,7 @@ class Claim:
                 if self._advance(number, buffer):
                     heapq.heappush(ranked, (self.heads[number], number))
             elif number in self.heads:
-                self._note_blocked(number, shape)
+                self._note_blocked(tx, number, shape)
         ledger.close()
         return self.rooms
 
@@ -122,9 +122,13 @@ class Claim:
         for number in self._fresh:
             row = tx.one("get_ready_heads", shape=number)
             if row is None:
-                self.heads.pop(number, None)
+                self._drop(number)
             else:
                 self.heads[number] = (-row[1], row[0])
+
+    def _drop(self, number: int) -> None:
+        self.heads.pop(number, None)
+        self._blocked_since.pop(number, None)
 
     def _fetch(self, tx: Transaction, number: int, shape: Shape) -> list[tuple[JobHead, bytes]]:
         """Return the shape's first ready jobs, the first one last.
@@ -142,7 +146,7 @@ class Claim:
             return []
         rows = take_ready(tx, number, gangs + 1)
         if not rows:
-            del self.heads[number]
+            self._drop(number)
         rows.reverse()
         return rows
 
@@ -213,10 +217,13 @@ class Claim:
         port = GANG_PORTS[(head.id * 31 + head.attempt) % len(GANG_PORTS)]
         return GangPlace(len(chosen), hosts, port)
 
-    def _note_blocked(self, number: int, shape: Shape) -> None:
+    def _note_blocked(self, tx: Transaction, number: int, shape: Shape) -> None:
         now = self._core.chance.monotonic()
         since = self._blocked_since.setdefault(number, now)
         if now - since < PATIENCE:
+            return
+        if tx.one("get_ready_heads", shape=number) is None:
+            self._drop(number)
             return
         able = [room for room in self.rooms if room.suits(shape) and room.could_ever(shape.need)]
         able.sort(key=lambda room: room.free.cpu_shares, reverse=True)

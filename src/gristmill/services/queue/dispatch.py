@@ -5,7 +5,7 @@ import structlog
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.state import JobState
 from gristmill.protocol.messages import Lease
-from gristmill.services.queue.claim import MOST_A_CLAIM, Claim, Rank, Room
+from gristmill.services.queue.claim import MOST_A_CLAIM, Claim, Rank
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import LiveAgent, Registry
@@ -25,6 +25,7 @@ class Dispatcher:
         self._core, self._registry = core, registry
         self._heads: dict[int, Rank] = {}
         self._blocked_since: dict[int, float] = {}
+        self._orphans: list[Lease] = []
 
     async def run(self) -> None:
         """Lease until cancelled."""
@@ -44,6 +45,8 @@ class Dispatcher:
         agents = self._registry.waiting()
         if agents and (signals.ready_shapes or self._heads):
             await self._lease(agents)
+        if self._orphans:
+            await self._take_back()
 
     async def _lease(self, agents: list[LiveAgent]) -> None:
         signals = self._core.signals
@@ -56,29 +59,24 @@ class Dispatcher:
             signals.ready_shapes.update(fresh)
             raise
         self._heads = claim.heads
-        await self._hand_out(rooms)
+        for room in rooms:
+            if self._registry.find(room.agent.row.id) is not room.agent:
+                self._orphans.extend(room.leases)
+            elif room.leases:
+                self._registry.answer(room.agent, room.leases)
         if claim.taken >= MOST_A_CLAIM:
             signals.work.set()
 
-    async def _hand_out(self, rooms: list[Room]) -> None:
-        for room in rooms:
-            if not room.leases:
-                continue
-            agent = room.agent
-            if self._registry.find(agent.row.id) is agent:
-                self._registry.answer(agent, room.leases)
-            else:
-                await self._take_back(room.leases)
-
-    async def _take_back(self, leases: list[Lease]) -> None:
+    async def _take_back(self) -> None:
         """Return to ready what was leased to an agent that registered anew meanwhile."""
+        attempts = {lease.job: lease.attempt for lease in self._orphans}
 
         def work(tx: Transaction) -> None:
             ledger = Ledger(self._core, tx, self._core.chance.now())
-            attempts = {lease.job: lease.attempt for lease in leases}
             for head in ledger.load(attempts):
                 if head.state is JobState.RESERVED and head.attempt == attempts[head.id]:
                     ledger.give_back(head)
             ledger.close()
 
         await self._core.database.write(work)
+        self._orphans = []

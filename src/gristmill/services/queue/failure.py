@@ -1,6 +1,6 @@
 """An attempt failed: retry, bury or cancel, as the job's policy says."""
 
-from gristmill.domain.outcome import CANCELLED_BY_USER, judge
+from gristmill.domain.outcome import CANCELLED_BY_USER, LOST, judge
 from gristmill.domain.retry import RetryPolicy
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
@@ -42,3 +42,10 @@ def fail(
     ledger.move(head, verdict.trigger, verdict.state)
     if head.unmet and verdict.state in {JobState.READY, JobState.DELAYED}:
         ledger.wait(head)
+
+
+def found_again(head: JobHead) -> None:
+    """Take back that a job was lost; why a gang had failed before that stays."""
+    head.ended_at = None
+    if head.reason == LOST:
+        head.reason = None

@@ -35,7 +35,7 @@ class Ledger:
         self._heads: dict[int, JobHead] = {}
         self._changed: dict[int, JobHead] = {}
         self._tallies: defaultdict[_Tally, int] = defaultdict(int)
-        self._events: defaultdict[str, list[int]] = defaultdict(list)
+        self._events: list[dict[JobState, list[int]]] = [{}]
         self._ended: list[JobHead] = []
         self._moved: dict[int, JobHead] = {}
         self._was_out: dict[int, bool] = {}
@@ -67,7 +67,7 @@ class Ledger:
         for (owner, group, dialect, state), count in counts.items():
             self._tallies[owner, group, dialect, None, state] += count
         for state, ids in events.items():
-            self._events[_EVENTS[state]].extend(ids)
+            self._events[-1].setdefault(state, []).extend(ids)
             self._timed = self._timed or state is JobState.DELAYED
 
     def move(self, head: JobHead, trigger: Trigger, target: JobState) -> None:
@@ -77,7 +77,7 @@ class Ledger:
         head.state = target
         self._changed[head.id] = head
         self._tallies[head.owner_id, head.group_id, head.dialect, source, target] += 1
-        self._events[_EVENTS[target]].append(head.id)
+        self._happened(head.id, source, target)
         if target in _ENDED:
             self._ended.append(head)
         if source in _LEFT_GROUPS or target in _LEFT_GROUPS:
@@ -236,10 +236,22 @@ class Ledger:
         self.tx.many("add_owner_counts", [(*key, n) for key, n in owners.items() if n])
         self.tx.many("add_group_counts", [(*key, n) for key, n in groups.items() if n])
 
+    def _happened(self, job: int, source: JobState, target: JobState) -> None:
+        """Note a move, so that a job's moves are told in their order."""
+        events = self._events[-1]
+        if source in events and target in events:
+            order = list(events)
+            if order.index(target) < order.index(source):
+                events = {}
+                self._events.append(events)
+        events.setdefault(target, []).append(job)
+
     def _write_events(self) -> None:
-        for kind, ids in self._events.items():
-            for start in range(0, len(ids), JOBS_AN_EVENT):
-                append_event(self.tx, self.now, kind, ids[start : start + JOBS_AN_EVENT])
+        for events in self._events:
+            for state, ids in events.items():
+                for start in range(0, len(ids), JOBS_AN_EVENT):
+                    some = ids[start : start + JOBS_AN_EVENT]
+                    append_event(self.tx, self.now, _EVENTS[state], some)
 
     def _signal(self) -> None:
         ready = {
@@ -247,7 +259,7 @@ class Ledger:
             for head in self._changed.values()
             if head.state is JobState.READY and not head.parked
         }
-        signals, timed, happened = self._core.signals, self._timed, bool(self._events)
+        signals, timed, happened = self._core.signals, self._timed, bool(self._events[0])
 
         def wake() -> None:
             if ready:

@@ -35,6 +35,7 @@ class JobFilter(NamedTuple):
     key: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     dialect: Dialect | None = None
+    ids: tuple[int, ...] | None = None
 
 
 class Words(NamedTuple):
@@ -122,6 +123,8 @@ class Listing:
         """Return how many jobs are in each state, from the counters."""
 
         def work(tx: Transaction) -> dict[JobState, int]:
+            if _of_others(who, owner):
+                return dict.fromkeys(JobState, 0)
             return self._counts(tx, group, owner if who.admin else who.user)
 
         return await self._core.database.read(work)
@@ -238,7 +241,9 @@ class _Search:
         self._order = "newest" if newest else "oldest"
 
     def run(self, tx: Transaction, start: int) -> Page:
-        words = self._listing._core.words  # noqa: SLF001 - a part of Listing
+        words = self._listing._core.words
+        if _of_others(self._who, self._wanted.owner):
+            return Page([], None)
         owner = self._wanted.owner if self._who.admin else self._who.user
         group_id = words.find(tx, self._wanted.group) if self._wanted.group is not None else None
         owner_id = words.find(tx, owner) if owner is not None else None
@@ -247,9 +252,9 @@ class _Search:
         ):
             return Page([], None)
         found: list[Listed] = []
-        cursor, scanned = start, 0
+        cursor, scanned, most = start, 0, self._limit
         while len(found) < self._limit and scanned < MOST_SCANNED:
-            ids = self._candidates(tx, group_id, owner_id, cursor)
+            ids = self._candidates(tx, group_id, owner_id, cursor, most)
             if not ids:
                 return Page(found, None)
             rows = get_rows(tx, ids)
@@ -257,16 +262,17 @@ class _Search:
                 cursor = job
                 row = rows.get(job)
                 if row is not None and self._matches(row, group_id, owner_id):
-                    found.append(self._listing._listed(tx, row))  # noqa: SLF001
+                    found.append(self._listing._listed(tx, row))
                     if len(found) == self._limit:
                         break
             scanned += len(ids)
+            most = min(2 * most, MOST_A_PAGE)
         return Page(found, cursor)
 
     def _candidates(
-        self, tx: Transaction, group: int | None, owner: int | None, cursor: int
+        self, tx: Transaction, group: int | None, owner: int | None, cursor: int, most: int
     ) -> list[int]:
-        wanted, most = self._wanted, self._limit
+        wanted = self._wanted
         if wanted.key is not None:
             return self._ids(tx, "key", cursor, most, key=wanted.key)
         if wanted.name is not None:
@@ -309,6 +315,11 @@ class _Search:
             and (wanted.dialect is None or head.dialect == wanted.dialect)
             and _has_labels(row, wanted.labels)
         )
+
+
+def _of_others(who: Identity, owner: str | None) -> bool:
+    """Whether the caller asks for jobs of somebody whose jobs it may not see."""
+    return owner is not None and owner != who.user and not who.admin
 
 
 def _has_labels(row: JobRow, labels: Sequence[tuple[str, str]]) -> bool:

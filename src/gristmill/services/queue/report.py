@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from gristmill.domain.outcome import GANG_MEMBER_FAILED
+from gristmill.domain.outcome import GANG_MEMBER_FAILED, LOST
 from gristmill.domain.state import HELD, JobState, Trigger
 from gristmill.protocol.messages import Finished, Held, Output, Report, Started, Stream
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.queue.failure import fail
+from gristmill.services.queue.failure import fail, found_again
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -68,15 +68,18 @@ class _Round:
         for held in report.returned:
             head = heads.get(held.job)
             if head is not None and self._holds(head, held.attempt):
-                self._return(head)
+                self._return(head, held)
         self._judge_failed()
         self._write()
 
-    def _return(self, head: JobHead) -> None:
+    def _return(self, head: JobHead, held: Held) -> None:
+        """Take back a member that was not begun; a gang that runs cannot do without it."""
         if head.state is JobState.RESERVED:
-            head.agent_id = None
-            self._tx.run("delete_gang_members", job=head.id)
-            self._ledger.move(head, Trigger.LEASE_RETURNED, JobState.READY)
+            others = self._others_of_gang(head, held.rank)
+            self._ledger.give_back(head)
+            self._end_others(head, others)
+        elif self._is_gang(head):
+            self._end(head, _never_begun(held, self._ledger.now))
 
     def _holds(self, head: JobHead, attempt: int) -> bool:
         """Whether the report is about the attempt that counts, by an agent that has it."""
@@ -88,12 +91,25 @@ class _Round:
         members = self._tx.all("get_gang_members", job=head.id, attempt=head.attempt)
         return any(agent == self._agent for _, agent, _ in members)
 
+    def _is_gang(self, head: JobHead) -> bool:
+        return self._core.shapes.by_id[head.shape_id].nodes > 1
+
+    def _others_of_gang(self, head: JobHead, rank: int) -> list[Sequence[int]]:
+        """Return the members of the gang, besides this rank, that have not ended."""
+        if not self._is_gang(head):
+            return []
+        members = self._tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+        return [member for member in members if member[0] != rank and not member[2]]
+
     def _start(self, head: JobHead, start: Started) -> None:
+        if self._is_gang(head) and self._has_ended(head, start.rank):
+            return
         if head.state is JobState.RESERVED:
             head.started_at = start.at
             self._ledger.move(head, Trigger.START, JobState.RUNNING)
         elif head.state is JobState.LOST:
-            head.ended_at = head.reason = None
+            found_again(head)
+            head.started_at = head.started_at or start.at
             self._ledger.move(head, Trigger.RECOVER, JobState.RUNNING)
         self._attempts[start.job, start.attempt, start.rank] = (
             start.job,
@@ -119,31 +135,26 @@ class _Round:
             head.started_at = end.started_at
             self._ledger.move(head, Trigger.START, JobState.RUNNING)
         if head.state is JobState.LOST:
-            head.reason = None
+            found_again(head)
         head.ended_at, head.exit_code = end.ended_at, end.exit_code
         self._record(end)
         if end.succeeded and not head.reason:
             head.reason = None
             self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
             if head.unmet:
-                self._ledger.move(head, Trigger.DEPENDENCY_ADDED, JobState.WAITING)
+                self._ledger.wait(head)
         else:
             self._failed.append((head, end))
 
     def _last_of_gang(self, head: JobHead, end: Finished) -> bool:
         """Whether the job's fate is decided by this end: always, but for members of a gang."""
-        members = (
-            self._tx.all("get_gang_members", job=head.id, attempt=head.attempt)
-            if (self._core.shapes.by_id[head.shape_id].nodes > 1)
-            else []
-        )
-        if not members:
+        if not self._is_gang(head):
             return True
         row = self._tx.one("finish_gang_member", job=end.job, attempt=end.attempt, rank=end.rank)
         if row is None:
             return False
-        others = [member for member in members if member[0] != end.rank and not member[2]]
-        if not end.succeeded and not head.reason:
+        others = self._others_of_gang(head, end.rank)
+        if not end.succeeded and head.reason in {None, LOST}:
             head.reason = end.reason or GANG_MEMBER_FAILED
             head.exit_code = end.exit_code
             self._ledger.touch(head)
@@ -152,6 +163,10 @@ class _Round:
             self._record(end)
             return False
         return True
+
+    def _has_ended(self, head: JobHead, rank: int) -> bool:
+        members = self._tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+        return any(member[0] == rank and member[2] for member in members)
 
     def _end_others(self, head: JobHead, others: Iterable[Sequence[int]]) -> None:
         registry, job, attempt = self._registry, head.id, head.attempt
@@ -197,6 +212,25 @@ class _Round:
         if self._outputs:
             self._tx.many("put_outputs", self._outputs)
         self._ledger.close()
+
+
+def _never_begun(held: Held, now: float) -> Finished:
+    return Finished(
+        held.job,
+        held.attempt,
+        held.rank,
+        0,
+        succeeded=False,
+        exit_code=None,
+        reason=GANG_MEMBER_FAILED,
+        started_at=None,
+        ended_at=now,
+        pid=0,
+        cwd="",
+        peak_memory=0,
+        cpu=0.0,
+        tasks=[],
+    )
 
 
 def _output_row(end: Finished, stream: Stream, output: Output) -> _Row:

@@ -144,6 +144,7 @@ class _Batch:
         self._shapes: dict[Shape, int] = {}
         self._by_state: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self._ready_shapes: set[int] = set()
+        self._has_deadlines = False
         self._links = Links(core, tx)
 
     def insert(self) -> Submitted:
@@ -170,6 +171,8 @@ class _Batch:
             parked = self._links.parked(mutex, job) if mutex is not None else 0
             self._ready_shapes.add(shape)
         self._by_state[group, state].append(job)
+        if spec.queue_timeout is not None:
+            self._has_deadlines = True
         return (
             job,
             state,
@@ -216,6 +219,8 @@ class _Batch:
         }
         self._ledger.added(counts, events)
         self._ledger.close()
+        if self._has_deadlines:
+            self._tx.after_commit(self._core.signals.timer.set)
         if self._ready_shapes:
             shapes, signals = self._ready_shapes, self._core.signals
             self._tx.after_commit(lambda: signals.ready(shapes))

@@ -1,0 +1,1 @@
+"""What Gristmill costs, each figure beside what it is compared to, measured in the same run."""

@@ -1,0 +1,120 @@
+"""What must be true of the tables whenever no transaction is open."""
+
+from collections import Counter, defaultdict
+
+import msgspec
+
+from gristmill.domain.state import BUCKETS, HELD, INITIAL, TERMINAL, JobState
+from gristmill.domain.state import _MOVES as MOVES
+from tests.raw import rows
+
+_OUT = {JobState.COMPLETE, JobState.CANCELLED}
+_STEPS = {
+    (source, target)
+    for sources, targets in MOVES.values()
+    for source in sources
+    for target in targets
+}
+
+
+class _Job(msgspec.Struct):
+    id: int
+    state: JobState
+    bucket: int
+    owner: int
+    group: int
+    dialect: int
+    mutex: int | None
+    parked: int
+    unmet: int
+    attempt: int
+    agent: int | None
+
+
+def audit(url: str) -> None:
+    """Compare everything that is derived with what it is derived from."""
+    jobs = _jobs(url)
+    _check_counts(url, jobs)
+    _check_dependencies(url, jobs)
+    _check_mutexes(url, jobs)
+    _check_holding(url, jobs)
+    _check_history(url, jobs)
+
+
+def _jobs(url: str) -> dict[int, _Job]:
+    found = rows(
+        url,
+        "select id, state, bucket, owner_id, group_id, dialect, mutex_id, parked, unmet, attempt,"
+        " agent_id from job",
+    )
+    return {row[0]: _Job(row[0], JobState(row[1]), *row[2:]) for row in found}
+
+
+def _check_counts(url: str, jobs: dict[int, _Job]) -> None:
+    owners = Counter((job.owner, job.dialect, int(job.state)) for job in jobs.values())
+    stored = rows(url, "select owner_id, dialect, state, n from owner_count where n <> 0")
+    assert {tuple(row[:3]): row[3] for row in stored} == dict(owners)
+    groups = Counter((job.group, job.owner, int(job.state)) for job in jobs.values())
+    stored = rows(url, "select group_id, owner_id, state, n from group_count where n <> 0")
+    assert {tuple(row[:3]): row[3] for row in stored} == dict(groups)
+    assert all(job.bucket == BUCKETS[job.state] for job in jobs.values())
+
+
+def _check_dependencies(url: str, jobs: dict[int, _Job]) -> None:
+    live: Counter[int] = Counter()
+    for job, group in rows(url, "select job_id, group_id from dep_group_member"):
+        live[group] += jobs[job].state not in _OUT
+    stored = dict(rows(url, "select id, live from dep_group"))
+    assert {group: n for group, n in stored.items() if n} == {g: n for g, n in live.items() if n}
+    unmet: Counter[int] = Counter()
+    for on, job, ended in rows(url, "select on_job_id, job_id, ended_is_enough from dependency"):
+        unmet[job] += 1
+        if on in jobs:
+            over = TERMINAL if ended else {JobState.COMPLETE}
+            assert jobs[on].state not in over, f"{job} still waits for {on}: {jobs[on].state}"
+    for group, job in rows(url, "select group_id, job_id from dep_group_waiter"):
+        unmet[job] += stored.get(group, 0) > 0
+    for job_id, row in jobs.items():
+        assert row.unmet == unmet[job_id], row
+        assert (row.state is JobState.WAITING) == (row.unmet > 0) or row.state not in {
+            JobState.WAITING,
+            JobState.READY,
+            JobState.DELAYED,
+            JobState.COMPLETE,
+        }, row
+
+
+def _check_mutexes(url: str, jobs: dict[int, _Job]) -> None:
+    fronts: defaultdict[int, list[int]] = defaultdict(list)
+    for job in jobs.values():
+        assert not job.parked or job.state is JobState.READY, job
+        if job.mutex is not None and job.state in HELD | {JobState.READY} and not job.parked:
+            fronts[job.mutex].append(job.id)
+    stored = {mutex: front for mutex, front in rows(url, "select id, front from mutex") if front}
+    assert {mutex: [front] for mutex, front in stored.items()} == dict(fronts)
+    parked = {job.mutex for job in jobs.values() if job.parked}
+    assert parked <= set(stored), "jobs wait for a mutex that nobody has"
+
+
+def _check_holding(url: str, jobs: dict[int, _Job]) -> None:
+    for job in jobs.values():
+        assert job.state not in HELD or job.agent is not None, job
+    unfinished = "select job_id, attempt from gang_member where finished = 0"
+    for job_id, attempt in rows(url, unfinished):
+        assert jobs[job_id].state in HELD, jobs[job_id]
+        assert jobs[job_id].attempt == attempt, jobs[job_id]
+
+
+def _check_history(url: str, jobs: dict[int, _Job]) -> None:
+    """Replay the events: every step is in the table, and the last one is where the job stands."""
+    at: dict[int, JobState] = {}
+    for kind, ids in rows(url, "select kind, jobs from event where kind like 'job.%' order by id"):
+        state = JobState[kind.removeprefix("job.").upper()]
+        for job in msgspec.json.decode(ids, type=list[int]):
+            if job in at:
+                assert (at[job], state) in _STEPS, f"job {job}: {at[job].word} -> {state.word}"
+            else:
+                assert state in INITIAL, f"job {job} began as {state.word}"
+            at[job] = state
+    for job_id, row in jobs.items():
+        assert at[job_id] is row.state, f"job {job_id} is {row.state.word}, not {at[job_id].word}"
