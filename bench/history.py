@@ -36,9 +36,7 @@ def multiply(path: Path, wanted: int) -> int:
 def _double(database: apsw.Connection, table: str, column: str, shift: int) -> None:
     names = [row[1] for row in database.execute(f"pragma table_info({table})")]
     copies = ", ".join(f"{name} + {shift}" if name == column else name for name in names)
-    database.execute(
-        f"insert into {table} ({', '.join(names)}) select {copies} from {table}"
-    )
+    database.execute(f"insert into {table} ({', '.join(names)}) select {copies} from {table}")
 
 
 def _number(database: apsw.Connection, query: str) -> int:

@@ -57,7 +57,7 @@ def _method(sizes: Sizes, stored: int) -> Iterator[str]:
 - Servers run with default settings (SQLite, every commit synced to disk) and an agent that offers
   2 cores. Requests go over HTTPS on one connection.
 - **Rate:** {sizes.rate:,} jobs `{{"command": "true"}}` in one request, each run as `sh -c true`
-  with its exit code, resource usage and output recorded; until the counts say that all are complete,
+  with its exit code, resource usage and output recorded; until the counts say that all are done,
   asked 20 times a second. `xargs` starts as many of the same, two at a time.
 - **Submission:** {sizes.submission:,} jobs in one request, from its first byte to the last of the
   reply with all ids. Raw: the very rows that the server stored, in the same table with the same

@@ -19,7 +19,14 @@ YOUNG = 0.1
 class Watch:
     """A tick while something runs; nothing at all while nothing does."""
 
-    def __init__(self, runner: Runner, cgroups: Cgroups, sampler: Sampler, chance: Chance) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        cgroups: Cgroups,
+        sampler: Sampler,
+        chance: Chance,
+        output_limit: int,
+    ) -> None:
         self._runner, self._cgroups, self._sampler = runner, cgroups, sampler
         self._chance = chance
         self._output_limit = output_limit * MB

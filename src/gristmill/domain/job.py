@@ -101,7 +101,7 @@ class JobSpec(
 
 
 def tasks_of(spec: JobSpec) -> tuple[Task, ...]:
-    """The tasks of a job, with the single-command shorthand written out."""
+    """Return the tasks of a job, with the single-command shorthand written out."""
     if spec.command is not None:
         return (Task(command=spec.command, image=spec.image),)
     if spec.tasks:
@@ -131,7 +131,7 @@ def check_spec(spec: JobSpec, field: str = "") -> None:
         both = set(spec.dep_groups).intersection(spec.after_groups)
         if both:
             raise InvalidInputError(
-                f"the job would wait for itself through {sorted(both)[0]!r}",
+                f"the job would wait for itself through {min(both)!r}",
                 f"{field}after_groups",
             )
 

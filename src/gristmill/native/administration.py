@@ -24,7 +24,6 @@ class AgentRoutes(Controller):
 
     path = "/v1/agents"
     tags = ("agents",)
-    responses = documented.COMMON
 
     @get(summary="List agents")
     async def list_agents(self, house: House, reader: Identity) -> wire.AgentList:
@@ -37,7 +36,7 @@ class AgentRoutes(Controller):
             ]
         )
 
-    @get("/{agent:int}", summary="One agent", responses=documented.MISSING)
+    @get("/{agent:int}", summary="One agent")
     async def detail(self, house: House, reader: Identity, agent: AgentNumber) -> wire.AgentView:
         """Return an agent."""
         del reader
@@ -47,7 +46,7 @@ class AgentRoutes(Controller):
         "/{agent:int}/drain",
         status_code=200,
         summary="Give an agent no more work",
-        responses={**documented.MISSING, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def drain(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
         """Let what runs there finish; give it nothing new."""
@@ -59,7 +58,7 @@ class AgentRoutes(Controller):
         "/{agent:int}/resume",
         status_code=200,
         summary="Give an agent work again",
-        responses={**documented.MISSING, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def resume(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
         """End the draining."""
@@ -70,7 +69,7 @@ class AgentRoutes(Controller):
     @delete(
         "/{agent:int}",
         summary="Forget an agent",
-        responses={**documented.MISSING, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def forget(self, house: House, admin: Identity, agent: AgentNumber) -> None:
         """Take an agent that is gone off the list; 409 while it is connected or holds jobs."""
@@ -90,7 +89,6 @@ class ImageRoutes(Controller):
 
     path = "/v1/images"
     tags = ("images",)
-    responses = documented.COMMON
 
     @get(summary="List images")
     async def list_images(self, house: House, reader: Identity) -> wire.ImageList:
@@ -102,7 +100,6 @@ class ImageRoutes(Controller):
     @post(
         operation_class=documented.IMAGE_BODY,
         summary="Add an image",
-        responses=documented.BODY,
     )
     async def add(self, request: AnyRequest, house: House, admin: Identity) -> wire.ImageView:
         """Add an image from a folder or archive on the server."""
@@ -112,7 +109,7 @@ class ImageRoutes(Controller):
         image = await asyncio.to_thread(house.images.add, new.name, path, new.entrypoint)
         return translate.image_view(image)
 
-    @delete("/{name:path}", summary="Remove an image", responses=documented.MISSING)
+    @delete("/{name:path}", summary="Remove an image")
     async def remove(self, house: House, admin: Identity, name: str) -> None:
         """Remove an image; jobs that use it now keep it until they end."""
         del admin
@@ -136,7 +133,6 @@ class TokenRoutes(Controller):
 
     path = "/v1/tokens"
     tags = ("tokens",)
-    responses = documented.COMMON
 
     @get(summary="List credentials")
     async def list_tokens(self, house: House, admin: Identity) -> wire.TokenList:
@@ -160,7 +156,6 @@ class TokenRoutes(Controller):
     @post(
         operation_class=documented.TOKEN_BODY,
         summary="Give out a credential",
-        responses=documented.BODY,
     )
     async def create(self, request: AnyRequest, house: House, admin: Identity) -> wire.TokenSecret:
         """Give out a JWT or an API key; its secret is in this reply only."""
@@ -178,7 +173,7 @@ class TokenRoutes(Controller):
             created.id, created.secret_text, translate.moment(created.expires_at)
         )
 
-    @delete("/{token:str}", summary="Revoke a credential", responses=documented.MISSING)
+    @delete("/{token:str}", summary="Revoke a credential")
     async def revoke(self, house: House, admin: Identity, token: str) -> None:
         """End a credential at once."""
         del admin
@@ -190,14 +185,12 @@ class DeclarationRoutes(Controller):
 
     path = "/v1"
     tags = ("administration",)
-    responses = documented.COMMON
 
     @post(
         "/apply",
         status_code=200,
         operation_class=documented.YAML_TEXT,
         summary="Apply declarations",
-        responses=documented.BODY,
     )
     async def apply(
         self,

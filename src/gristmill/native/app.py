@@ -1,6 +1,9 @@
 """The native app: the routes of /v1, their errors, their documentation."""
 
-from litestar import Litestar
+from functools import cache
+from typing import Any
+
+from litestar import Litestar, Response, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -16,11 +19,30 @@ from gristmill.native.administration import (
     TokenRoutes,
 )
 from gristmill.native.jobs import JobRoutes
+from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.services.house import House
 
 LARGEST_BODY = 1 << 40
 """The server's own limit comes first; see the setting max_body."""
+
+ROUTES = (
+    JobRoutes,
+    OutputRoutes,
+    EventRoutes,
+    AgentRoutes,
+    ImageRoutes,
+    TokenRoutes,
+    DeclarationRoutes,
+    health.healthz,
+    health.readyz,
+    health.metrics,
+)
+CALLERS = {
+    "reader": Provide(provide_reader),
+    "writer": Provide(provide_writer),
+    "admin": Provide(provide_admin),
+}
 
 
 def create_native_app(house: House) -> Litestar:
@@ -30,31 +52,29 @@ def create_native_app(house: House) -> Litestar:
         return house
 
     return Litestar(
-        route_handlers=[
-            JobRoutes,
-            OutputRoutes,
-            EventRoutes,
-            AgentRoutes,
-            ImageRoutes,
-            TokenRoutes,
-            DeclarationRoutes,
-            health.healthz,
-            health.readyz,
-            health.metrics,
-        ],
-        dependencies={
-            "house": Provide(provide_house),
-            "reader": Provide(provide_reader),
-            "writer": Provide(provide_writer),
-            "admin": Provide(provide_admin),
-        },
+        route_handlers=[*ROUTES, openapi_json],
+        dependencies={"house": Provide(provide_house), **CALLERS},
         exception_handlers=errors.HANDLERS,
         request_max_body_size=LARGEST_BODY,
         state=State({"house": house}),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+@cache
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the native interface; not to be changed."""
+
+    async def provide_house() -> House:
+        raise NotImplementedError  # an app that is only looked at serves nothing
+
+    app = Litestar(
+        route_handlers=ROUTES,
+        dependencies={"house": Provide(provide_house), **CALLERS},
         openapi_config=OpenAPIConfig(
             title="Gristmill",
             version=__version__,
-            path="/docs",
             components=Components(
                 security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
             ),
@@ -62,3 +82,10 @@ def create_native_app(house: House) -> Litestar:
         ),
         logging_config=None,
     )
+    return describe(app)
+
+
+@get("/v1/openapi.json", sync_to_thread=True)
+def openapi_json() -> Response[dict[str, Any]]:
+    """Return the OpenAPI document; anybody may read it."""
+    return Response(openapi_document(), media_type="application/vnd.oai.openapi+json")

@@ -1,4 +1,4 @@
-"""What Litestar cannot tell from a handler: errors, and bodies that handlers read themselves."""
+"""What Litestar cannot tell from a handler: conflicts, and bodies that it reads itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,19 +24,7 @@ def _error(description: str) -> ResponseSpec:
     return ResponseSpec(ErrorReply, generate_examples=False, description=description)
 
 
-UNAVAILABLE: Responses = {503: _error("Cannot be done now; try again after Retry-After seconds.")}
-COMMON: Responses = {
-    400: _error("The request does not fit; field says where. Nothing was changed."),
-    401: _error("No credential, or one that is wrong, revoked or expired."),
-    403: _error("The credential is good but lacks the scope."),
-    **UNAVAILABLE,
-}
-MISSING: Responses = {404: _error("It does not exist, or not for this caller.")}
 CONFLICT: Responses = {409: _error("Its state does not allow the change.")}
-BODY: Responses = {
-    413: _error("The body is too large."),
-    415: _error("The body is of another media type."),
-}
 
 OUTPUT_HEADERS = [
     ResponseHeader(

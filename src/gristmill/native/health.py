@@ -10,7 +10,6 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
-from gristmill.native import documented
 from gristmill.services.house import House
 
 READY_LIMIT = 5.0
@@ -30,7 +29,6 @@ async def healthz() -> dict[str, str]:
     "/readyz",
     tags=["health"],
     summary="Whether work can be taken",
-    responses=documented.UNAVAILABLE,
 )
 async def readyz(house: House) -> dict[str, str]:
     """Answer 200 when a durable write goes through and the disk has room, else 503."""
@@ -50,7 +48,6 @@ async def readyz(house: House) -> dict[str, str]:
     tags=["health"],
     summary="Prometheus metrics",
     media_type="text/plain",
-    responses=documented.COMMON,
 )
 async def metrics(house: House, reader: Identity) -> Response[bytes]:
     """Return gauges in Prometheus' text format; counts come from counters."""

@@ -22,7 +22,7 @@ LARGEST = (1 << 63) - 1
 JobNumber = Annotated[int, Parameter(ge=1, le=LARGEST, description="the job's id")]
 QueryText = Annotated[str, Parameter(max_length=512)]
 IdempotencyKey = Annotated[
-    str,
+    str | None,
     Parameter(
         header="Idempotency-Key",
         pattern=r"^[ -~]{1,255}$",
@@ -37,19 +37,18 @@ class JobRoutes(Controller):
 
     path = "/v1/jobs"
     tags = ("jobs",)
-    responses = documented.COMMON
 
     @post(
         operation_class=documented.JOB_OR_JOBS,
         summary="Submit one job or many",
-        responses={**documented.BODY, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def submit(
         self,
         request: AnyRequest,
         house: House,
         writer: Identity,
-        idempotency_key: IdempotencyKey | None = None,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response[wire.JobView | wire.SubmittedMany]:
         """Add a job (an object) or many (an array), all or none; 201 once they are on disk."""
         sent = await read_jobs(request)
@@ -121,13 +120,12 @@ class JobRoutes(Controller):
     @get(
         "/{job:int}",
         summary="One job with all that is known of it",
-        responses=documented.MISSING,
     )
     async def detail(self, house: House, reader: Identity, job: JobNumber) -> wire.JobDetail:
         """Return the job, its spec, its attempts, and why it is in its state."""
         return await _detail(house, reader, job)
 
-    @get("/{job:int}/wait", summary="Wait for a job to end", responses=documented.MISSING)
+    @get("/{job:int}/wait", summary="Wait for a job to end")
     async def wait(
         self,
         house: House,
@@ -145,7 +143,7 @@ class JobRoutes(Controller):
         "/{job:int}/cancel",
         status_code=200,
         summary="Cancel a job",
-        responses={**documented.MISSING, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def cancel(self, house: House, writer: Identity, job: JobNumber) -> wire.JobView:
         """End the job; 409 when it has ended already."""
@@ -157,7 +155,7 @@ class JobRoutes(Controller):
         "/{job:int}/retry",
         status_code=200,
         summary="Run an ended job again",
-        responses={**documented.MISSING, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def retry(self, house: House, writer: Identity, job: JobNumber) -> wire.JobView:
         """Put the job back with a fresh retry budget; 409 while it is active."""
@@ -170,7 +168,6 @@ class JobRoutes(Controller):
         status_code=200,
         operation_class=documented.CHOICE,
         summary="Cancel many jobs",
-        responses={**documented.MISSING, **documented.BODY},
     )
     async def cancel_many(
         self, request: AnyRequest, house: House, writer: Identity
@@ -184,7 +181,6 @@ class JobRoutes(Controller):
         status_code=200,
         operation_class=documented.CHOICE,
         summary="Run many ended jobs again",
-        responses={**documented.MISSING, **documented.BODY},
     )
     async def retry_many(
         self, request: AnyRequest, house: House, writer: Identity
@@ -196,7 +192,7 @@ class JobRoutes(Controller):
     @delete(
         "/{job:int}",
         summary="Forget an ended job",
-        responses={**documented.MISSING, **documented.CONFLICT},
+        responses=documented.CONFLICT,
     )
     async def forget(self, house: House, writer: Identity, job: JobNumber) -> None:
         """Delete the job with its history and output; 409 while it is active."""

@@ -40,7 +40,6 @@ class OutputRoutes(Controller):
 
     path = "/v1/jobs/{job:int}"
     tags = ("output",)
-    responses = {**documented.COMMON, **documented.MISSING}  # noqa: RUF012 - as Litestar has it
 
     @get(
         "/stdout",
@@ -134,13 +133,21 @@ EventNumber = Annotated[
     int, Parameter(ge=0, le=LARGEST, description="id of the event to go on behind")
 ]
 
+LastEventId = Annotated[
+    str | None,
+    Parameter(
+        header="Last-Event-ID",
+        pattern=r"^[0-9]{0,18}$",
+        description="as after, and stronger: browsers send it when they come back",
+    ),
+]
+
 
 class EventRoutes(Controller):
     """What happens, as server-sent events."""
 
     path = "/v1/events"
     tags = ("events",)
-    responses = {**documented.COMMON, **documented.MISSING}  # noqa: RUF012 - as Litestar has it
 
     @get(summary="Follow events", media_type="text/event-stream")
     async def events(
@@ -148,10 +155,7 @@ class EventRoutes(Controller):
         request: AnyRequest,
         house: House,
         reader: Identity,
-        last_event_id: Annotated[
-            str, Parameter(header="Last-Event-ID", pattern=r"^[0-9]{0,18}$")
-        ]
-        | None = None,
+        last_event_id: LastEventId = None,
         after: EventNumber | None = None,
         job: JobNumber | None = None,
         kind: Annotated[

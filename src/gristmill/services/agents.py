@@ -39,6 +39,9 @@ LONGEST_WAIT = 30.0
 SWEEPS_A_LIMIT = 4
 """How often within the limit of silence the agents are looked at."""
 
+FORGOTTEN = "forgotten"
+"""State of an agent that a person took off the list; it is back when it registers again."""
+
 log = structlog.get_logger()
 
 
@@ -313,12 +316,14 @@ class Agents:
             self._registry.order_kill(agent, held_list)
 
     async def overview(self) -> list[AgentOverview]:
-        """Return every agent that ever registered, with what is live about it."""
+        """Return every agent that ever registered and was not forgotten, with what is live of it."""
 
         def work(tx: Transaction) -> list[AgentOverview]:
             now, monotonic = self._core.chance.now(), self._core.chance.monotonic()
             views = []
             for row in get_agents(tx):
+                if row.state == FORGOTTEN:
+                    continue
                 live = self._registry.find(row.id)
                 seen = row.last_seen_at if live is None else now - (monotonic - live.seen)
                 held = len(tx.all("get_held_by_agent", agent=row.id))
@@ -392,7 +397,7 @@ class Agents:
         """
 
         def work(tx: Transaction) -> None:
-            if all(row.id != number for row in get_agents(tx)):
+            if all(row.id != number or row.state == FORGOTTEN for row in get_agents(tx)):
                 raise NotFoundError(f"there is no agent {number}")
             if self._registry.find(number) is not None:
                 raise ConflictError(f"agent {number} is connected: stop it first")
@@ -401,12 +406,10 @@ class Agents:
                 raise ConflictError(
                     f"agent {number} has {held} jobs still: cancel them, or wait until they are lost"
                 )
-            tx.run("delete_agent", agent=number)
-            tx.after_commit(lambda: self._overlook(number))
+            # The row stays: it gives the attempts that ran there their host, and keeps its id.
+            set_agent_state(tx, number, FORGOTTEN, self._core.chance.now())
 
         await self._core.database.write(work)
-
-    def _overlook(self, number: int) -> None:
         self._silent.pop(number, None)
         self._certainly_dead.discard(number)
 

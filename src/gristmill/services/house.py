@@ -1,9 +1,8 @@
 """All services of one server, built once and handed to the apps."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -23,8 +22,11 @@ from gristmill.services.queue.submit import Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
 from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
+from gristmill.services.waiting import pause
 from gristmill.services.waits import Waits
 from gristmill.store.database import Database
+
+PAUSE_AFTER_DEFECT = 1.0
 
 log = structlog.get_logger()
 
@@ -68,15 +70,13 @@ class House:
         """Fill the caches and start the loops."""
         await self.core.load()
         await self.agents.load()
-        loops: list[Coroutine[Any, Any, None]] = [
-            self.dispatcher.run(),
-            self.timers.run(),
-            self.agents.watch(),
-            self.housekeeping.run(),
-        ]
-        self._tasks = [asyncio.create_task(loop) for loop in loops]
-        for task in self._tasks:
-            task.add_done_callback(_complain)
+        loops = (
+            self.dispatcher.run,
+            self.timers.run,
+            self.agents.watch,
+            self.housekeeping.run,
+        )
+        self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 
     def release(self) -> None:
         """Let everybody who waits for something go; the server stops."""
@@ -90,6 +90,11 @@ class House:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _complain(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("loop.died", error=repr(task.exception()), exc_info=task.exception())
+async def _keep_going(loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop for ever: a defect in one round must not stop all that follow."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("loop.failed", loop=loop.__qualname__)
+            await pause(PAUSE_AFTER_DEFECT)

@@ -38,11 +38,11 @@ class Transaction:
         self.run: Callable[..., None] = connection.run
         self.many = connection.many
         self.array = connection.array
-        self._acts: list[Callable[[], None]] = []
+        self.acts: list[Callable[[], None]] = []
 
     def after_commit(self, act: Callable[[], None]) -> None:
         """Have act called on the event loop once this work is durable."""
-        self._acts.append(act)
+        self.acts.append(act)
 
     def must(self, statement: str, **values: object) -> Row:
         """Return the first row of a statement that always has one."""
@@ -184,7 +184,7 @@ class Database:
                 log.exception("store.work_failed")
             return _Outcome(caller, None, error, [])
         connection.release()
-        return _Outcome(caller, value, None, transaction._acts)
+        return _Outcome(caller, value, None, transaction.acts)
 
     def _abandon(self) -> None:
         """Drop the transaction; drop the connection too when even that fails."""

@@ -62,9 +62,8 @@ class SqliteConnection:
 
     def all(self, statement: str, **values: object) -> list[Row]:
         try:
-            return cast(
-                "list[Row]", self._connection.execute(self._sql[statement], _bind(values)).fetchall()
-            )
+            cursor = self._connection.execute(self._sql[statement], _bind(values))
+            return cast("list[Row]", cursor.fetchall())
         except _BROKEN as error:
             raise StoreBrokenError(str(error)) from error
 

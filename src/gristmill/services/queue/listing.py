@@ -273,6 +273,9 @@ class _Search:
         self, tx: Transaction, group: int | None, owner: int | None, cursor: int, most: int
     ) -> list[int]:
         wanted = self._wanted
+        if wanted.ids is not None:
+            beyond = [job for job in wanted.ids if (job < cursor if self._newest else job > cursor)]
+            return sorted(beyond, reverse=self._newest)[:most]
         if wanted.key is not None:
             return self._ids(tx, "key", cursor, most, key=wanted.key)
         if wanted.name is not None:
