@@ -5,7 +5,7 @@ agent introduces itself again with everything it holds.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 
@@ -18,6 +18,7 @@ from gristmill.agent.connection import (
 )
 from gristmill.agent.journal import Journal
 from gristmill.agent.runner import Runner
+from gristmill.agent.uploads import Uploads
 from gristmill.domain.clock import Chance
 from gristmill.protocol.messages import (
     Finished,
@@ -42,6 +43,9 @@ REPORT_INTERVAL = 0.1
 MOST_RESULTS = 2_000
 """Results in one report."""
 
+MOST_OUTPUT = 32 << 20
+"""Bytes of output in one report, well below what any server takes."""
+
 SHORTEST_RETRY, LONGEST_RETRY = 0.1, 2.0
 
 log = structlog.get_logger()
@@ -65,6 +69,13 @@ class Errands:
         self.changed = asyncio.Event()
         self._runner, self._journal, self._introduce = runner, journal, introduce
         self._asking, self._telling = Connection(address, token), Connection(address, token)
+        self._uploads: Uploads | None = None
+        if not address.socket:
+            self._uploads = Uploads(
+                Connection(address, token), lambda: (self._agent, self._instance())
+            )
+        self._one_tells = asyncio.Lock()
+        self._to_upload = asyncio.Event()
         self._chance = chance
         self._agent = 0
         self._telling_now = False
@@ -87,8 +98,10 @@ class Errands:
                 pause = min(pause * 2, LONGEST_RETRY)
 
     async def _register(self) -> None:
-        message = self._introduce()
-        reply = await self._telling.call("/agent/register", message, Registered)
+        # A report in flight holds results; left out of the introduction, they would count as lost.
+        async with self._one_tells:
+            message = self._introduce()
+            reply = await self._telling.call("/agent/register", message, Registered)
         self._agent = reply.agent
         self.last_contact = self._chance.monotonic()
         self._drop(reply.drop)
@@ -173,7 +186,8 @@ class Errands:
     async def _tell_once(self) -> None:
         self._telling_now = True
         try:
-            await self._report()
+            async with self._one_tells:
+                await self._report()
         finally:
             self._telling_now = False
 
@@ -207,15 +221,38 @@ class Errands:
             self._journal.compact(
                 [member.held for member in runner.running.values()], runner.finished
             )
+            if self._uploads is not None:
+                for result in results:
+                    self._uploads.told(result)
         self._drop(reply.drop)
-        if runner.finished:
+        if any(map(self._can_tell, runner.finished)):
             self.changed.set()
+
+    async def upload(self) -> None:
+        """Send large outputs ahead of their reports, for ever, where the server needs that."""
+        uploads = self._uploads
+        while uploads is not None:
+            waiting = next((end for end in self._runner.finished if not uploads.has_sent(end)), None)
+            if waiting is None:
+                self._to_upload.clear()
+                await self._to_upload.wait()
+            else:
+                await uploads.send(waiting)
+                self.changed.set()
+        await asyncio.Event().wait()
+
+    def _can_tell(self, end: Finished) -> bool:
+        return self._uploads is None or self._uploads.has_sent(end)
 
     def _take(self) -> tuple[list[Started], list[Finished]]:
         """Take what is to be told; a start that has ended already is told by its result."""
         runner = self._runner
-        results = runner.finished[:MOST_RESULTS]
-        del runner.finished[:MOST_RESULTS]
+        results = list(self._batch())
+        if len(results) == len(runner.finished):
+            runner.finished.clear()
+        else:
+            told = {id(end) for end in results}
+            runner.finished[:] = [end for end in runner.finished if id(end) not in told]
         started = [
             Started(*key, member.started_at, member.first_pid, member.cwd)
             for key in runner.untold
@@ -223,6 +260,18 @@ class Errands:
         ]
         runner.untold.clear()
         return started, results
+
+    def _batch(self) -> Iterator[Finished]:
+        """Choose results for one report, which the server must not find too large."""
+        size = 0
+        for end in self._runner.finished[:MOST_RESULTS]:
+            if not self._can_tell(end):
+                self._to_upload.set()
+                continue
+            size += sum(len(output.data) for output in (end.stdout, end.stderr) if output)
+            if size > MOST_OUTPUT:
+                return
+            yield end
 
     def _put_back(self, started: list[Started], results: list[Finished]) -> None:
         runner = self._runner

@@ -131,9 +131,7 @@ def read_journal(path: Path) -> Past:
     return Past(list(began.values()), list(ended.values()), place)
 
 
-def _replay(
-    kind: bytes, body: bytes, began: dict[_Key, Held], ended: dict[_Key, Finished]
-) -> None:
+def _replay(kind: bytes, body: bytes, began: dict[_Key, Held], ended: dict[_Key, Finished]) -> None:
     if kind == b"E":
         finished = _decode_finished(body)
         key = (finished.job, finished.attempt, finished.rank)

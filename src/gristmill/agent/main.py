@@ -169,6 +169,7 @@ class Agent:
             self._errands.keep_registered(),
             self._errands.ask(),
             self._errands.tell(),
+            self._errands.upload(),
             self._watch.run(),
         ]
         tasks = [asyncio.create_task(each) for each in loops]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from gristmill.agent.census import MemberProcesses
 from gristmill.agent.slots import Slot
 from gristmill.agent.steps import Step
+from gristmill.agent.workspace import Workspace
 from gristmill.containers.images import ImageLease
 from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import TaskResult
@@ -36,6 +37,7 @@ class Member:
     slot: Slot | None = None
     cwd: str = ""
     scratch_stamp: int | None = None
+    workspace: Workspace | None = None
     gpus: list[int] = field(default_factory=list)
     started_at: float | None = None
     began: float = 0.0

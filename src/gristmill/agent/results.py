@@ -3,7 +3,7 @@
 import resource
 
 from gristmill.agent.member import Member
-from gristmill.agent.slots import Keep
+from gristmill.agent.slots import KEEP_NOTHING, Keep
 from gristmill.domain.outcome import NON_ZERO_EXIT, SIGNALLED
 from gristmill.protocol.messages import Finished, Output
 
@@ -59,11 +59,19 @@ def _collect(member: Member, outputs: str, keep: Keep) -> tuple[Output | None, O
     if slot is None:
         return None, None
     name = f"{outputs}/{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
-    collected = (
-        slot.stdout.collect(f"{name}.out", keep),
-        slot.stderr.collect(f"{name}.err", keep),
-    )
-    if member.ending is not None:
-        slot.stdout.discard()
-        slot.stderr.discard()
+    if member.spec.keep_output == "failure" and not member.failed and not member.cause:
+        keep = KEEP_NOTHING
+    try:
+        collected = (
+            slot.stdout.collect(f"{name}.out", keep),
+            slot.stderr.collect(f"{name}.err", keep),
+        )
+        if member.ending is not None:
+            slot.stdout.discard()
+            slot.stderr.discard()
+    except OSError as error:
+        # The slot is given up with whatever is in it; the job's result must not be.
+        member.slot = None
+        member.message = member.message or f"output was not kept: {error.strerror}"
+        return None, None
     return collected

@@ -7,7 +7,6 @@ looking after longer ones is the watch's business.
 import asyncio
 import errno
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterable
 
@@ -22,10 +21,12 @@ from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
 from gristmill.agent.slots import Keep, Scratch, Slots
-from gristmill.agent.steps import environment, hook_steps, resolve_home, task_steps, wants_cleanup
+from gristmill.agent.steps import environment, hook_steps, removal, resolve_home, task_steps
 from gristmill.agent.waitlist import Waitlist
+from gristmill.agent.workspace import make_workspace, prune, remove_if_empty
 from gristmill.domain.clock import Chance
 from gristmill.domain.job import JobSpec
+from gristmill.domain.job import Workspace as WantedWorkspace
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
     CANCELLED_BY_USER,
@@ -92,6 +93,7 @@ class Runner:
         self.finished: list[Finished] = []
         self.returned: list[Held] = []
         self._by_pid: dict[int, Member] = {}
+        self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
         self._chance, self._on_change = chance, on_change
@@ -111,8 +113,14 @@ class Runner:
 
     def fill(self) -> None:
         """Start waiting members while there is room."""
-        while (member := self.waitlist.next_fitting(self.free)) is not None:
-            self._begin(member)
+        if self._filling:
+            return
+        self._filling = True
+        try:
+            while (member := self.waitlist.next_fitting(self.free)) is not None:
+                self._begin(member)
+        finally:
+            self._filling = False
 
     def held(self) -> list[Held]:
         """Return every member that waits or runs."""
@@ -226,21 +234,30 @@ class Runner:
             self._settle(member)
 
     def _enter_workdir(self, member: Member) -> bool:
-        cwd = member.spec.cwd
-        if cwd is None:
+        spec = member.spec
+        if spec.cwd is None:
             member.cwd, member.scratch_stamp = self._scratch.take()
             return True
-        member.cwd = resolve_home(cwd)
-        if os.path.isdir(member.cwd):
-            return True
-        member.cause, member.message = BAD_WORKDIR, f"no such folder: {member.cwd}"
-        return False
+        member.cwd = resolve_home(spec.cwd)
+        if spec.create_cwd:
+            os.makedirs(member.cwd, exist_ok=True)
+        if not os.path.isdir(member.cwd):
+            member.cause, member.message = BAD_WORKDIR, f"no such folder: {member.cwd}"
+            return False
+        if spec.workspace is not None:
+            self._enter_workspace(member, spec.workspace)
+        return True
+
+    def _enter_workspace(self, member: Member, wanted: WantedWorkspace) -> None:
+        job, attempt, rank = member.key
+        made = make_workspace(member.cwd, wanted.path, f"{job}{attempt:03d}{rank:03d}")
+        member.workspace, member.cwd = made, made.cwd
+        member.env["TMPDIR"] = made.tmp
+        if wanted.home:
+            member.env["HOME"] = made.cwd
 
     def _next_step(self, member: Member) -> None:
         """Run the next step, or settle the member when there is none."""
-        if not member.steps and member.hooks_due and not member.cause:
-            member.hooks_due = False
-            member.steps = hook_steps(member.spec, succeeded=not member.failed)
         if not member.steps:
             self._settle(member)
             return
@@ -287,11 +304,15 @@ class Runner:
         self._on_change()
 
     def _could_not_run(self, member: Member, error: Exception) -> None:
+        if member.current is not None and member.current.task is None:
+            log.info("hook.failed", job=member.lease.job, error=str(error))
+            self._next_step(member)
+            return
         member.failed = True
         member.steps.clear()
         if isinstance(error, CannotRunError):
             member.cause, member.message = error.reason, str(error)
-        elif member.current is not None and member.current.task is not None:
+        else:
             member.cause, member.message = COULD_NOT_START, str(error)
         self._settle(member)
 
@@ -317,7 +338,7 @@ class Runner:
         self._next_step(member)
 
     def _settle(self, member: Member) -> None:
-        """The last step is over: report, once nothing of the member lives any more."""
+        """Report a member whose last step is over, once nothing of it lives any more."""
         if member.ending is not None and not member.ending.done():
             return
         if member.pid in self._by_pid:
@@ -325,7 +346,28 @@ class Runner:
         if member.ending is None and self._left_something(member):
             self._ending.begin(member, self._settle)
             return
+        if member.hooks_due and self._hooks_begin(member):
+            return
         self._report(member)
+
+    def _hooks_begin(self, member: Member) -> bool:
+        """Begin what is to be done after the tasks; return whether that is anything."""
+        member.hooks_due = False
+        if member.started_at is None:
+            return False
+        workspace = member.workspace
+        folder = workspace.root if workspace else None
+        if member.scratch_stamp is not None:
+            folder = member.cwd
+        succeeded = not member.failed and not member.cause
+        member.steps = hook_steps(member.spec, succeeded=succeeded, folder=folder)
+        if workspace is not None and not remove_if_empty(workspace.tmp):
+            member.steps.append(removal(workspace.tmp))
+        if not member.steps:
+            return False
+        member.ending = None
+        self._next_step(member)
+        return True
 
     def _left_something(self, member: Member) -> bool:
         """Whether processes of the member outlived its last command."""
@@ -366,6 +408,6 @@ class Runner:
         if member.slot is not None:
             self._slots.give_back(member.slot)
         if member.scratch_stamp is not None:
-            if wants_cleanup(member.spec, succeeded=not member.failed and not member.cause):
-                shutil.rmtree(member.cwd, ignore_errors=True)
             self._scratch.give_back(member.cwd, member.scratch_stamp)
+        if member.workspace is not None and not os.path.lexists(member.workspace.root):
+            prune(member.workspace.root, resolve_home(member.spec.cwd or ""))

@@ -11,7 +11,12 @@ from gristmill.containers.engines import resolve
 from gristmill.containers.images import ImageStore
 from gristmill.containers.run import Bind, ContainerEngine, ContainerRun
 from gristmill.domain.errors import InvalidInputError, NotFoundError
-from gristmill.domain.outcome import BAD_WORKDIR, IMAGE_UNAVAILABLE, NO_CONTAINER_ENGINE
+from gristmill.domain.outcome import (
+    BAD_WORKDIR,
+    IMAGE_UNAVAILABLE,
+    MOUNT_FAILED,
+    NO_CONTAINER_ENGINE,
+)
 
 INSIDE = "/home/user"
 """Where a container sees the job's work folder."""
@@ -43,6 +48,8 @@ class Runtimes:
 
         Raises CannotRunError.
         """
+        if member.spec.mounts:
+            raise CannotRunError(MOUNT_FAILED, "no FUSE client for S3 is installed on the node")
         if step.image is not None and not self._on_host:
             return self._in_container(member, step, step.image)
         if not step.words:
@@ -111,7 +118,7 @@ def _workdir(member: Member, step: Step) -> str:
 
 
 def _inside(member: Member, step: Step) -> dict[str, str]:
-    """The node's own PATH and home mean nothing inside a container."""
+    """Return what a container sees: the node's own PATH and home mean nothing in there."""
     own = {
         name: value
         for name, value in member.env.items()

@@ -29,6 +29,7 @@ class Keep(NamedTuple):
 
 
 KEEP_ALL = Keep()
+KEEP_NOTHING = Keep(-1, -1)
 
 
 class StreamFile:
@@ -50,6 +51,9 @@ class StreamFile:
         """Take what was written, leaving an empty file; None when nothing was."""
         size = self.size()
         if size == 0:
+            return None
+        if keep is KEEP_NOTHING:
+            os.ftruncate(self.descriptor, 0)
             return None
         if keep.cuts(size):
             data = self._ends(size, keep)
@@ -73,8 +77,9 @@ class StreamFile:
 
     def renew(self) -> None:
         """Start a new file: whoever still holds the old one can no longer reach this."""
+        fresh = os.open(self.path, _FLAGS, 0o600)
         os.close(self.descriptor)
-        self.descriptor = os.open(self.path, _FLAGS, 0o600)
+        self.descriptor = fresh
 
     def discard(self) -> None:
         """Forget what was written and start a new file."""

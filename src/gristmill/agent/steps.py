@@ -39,18 +39,23 @@ def _task_step(spec: JobSpec, number: int, task: Task) -> Step:
     return Step(number, words, task.image or spec.image, task.env, task.workdir, task.retries)
 
 
-def hook_steps(spec: JobSpec, *, succeeded: bool) -> list[Step]:
-    """Return the commands of the hooks that this outcome calls for."""
-    return [
-        Step(None, (SHELLS[spec.shell], "-c", hook.run), None, {}, None, 0)
-        for hook in _hooks(spec, succeeded=succeeded)
-        if hook.run is not None
-    ]
+def hook_steps(spec: JobSpec, *, succeeded: bool, folder: str | None) -> list[Step]:
+    """Return the commands of the hooks that this outcome calls for.
+
+    folder: what a cleanup removes; None when the job has no folder of its own.
+    """
+    steps = []
+    for hook in _hooks(spec, succeeded=succeeded):
+        if hook.run is not None:
+            steps.append(Step(None, (SHELLS[spec.shell], "-c", hook.run), None, {}, None, 0))
+        if hook.cleanup and folder is not None:
+            steps.append(removal(folder))
+    return steps
 
 
-def wants_cleanup(spec: JobSpec, *, succeeded: bool) -> bool:
-    """Whether a hook asks for the work folder to be emptied."""
-    return any(hook.cleanup for hook in _hooks(spec, succeeded=succeeded))
+def removal(folder: str) -> Step:
+    """Return the step that removes a folder: in a process, for it may hold a million files."""
+    return Step(None, ("/bin/rm", "-rf", "--one-file-system", "--", folder), None, {}, "/", 0)
 
 
 def _hooks(spec: JobSpec, *, succeeded: bool) -> tuple[Hook, ...]:

@@ -57,6 +57,60 @@ class Hooks(
     on_exit: tuple[Hook, ...] = ()
 
 
+class Workspace(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A folder made for each attempt below the job's cwd.
+
+    path: relative to cwd; digits are appended to make it unique. The job runs in its ``cwd``,
+    and its ``tmp`` is $TMPDIR and removed afterwards. home: whether $HOME is that cwd too.
+    """
+
+    path: Path
+    home: bool = False
+
+
+class MountTarget(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """One remote place: a bucket with an optional path inside it."""
+
+    profile: Name = ""
+    path: Path
+    cache: bool = False
+    cache_dir: Name = ""
+    write: bool = False
+
+
+class Mount(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Remote file systems shown at one folder while the job runs.
+
+    path: None for the job's working folder.
+    """
+
+    path: Path | None = None
+    cache_base: Name = ""
+    retries: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 10
+    verbose: bool = False
+    targets: Annotated[tuple[MountTarget, ...], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class Learn(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Let what jobs of a bucket used decide what this one is reckoned to need.
+
+    override: 0 the advice replaces the request, 1 only if it is larger, 2 only what was not
+    requested. disk_given: whether disk was requested, be it as 0.
+    """
+
+    bucket: Word
+    override: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
+    disk_given: bool = False
+
+
 class JobSpec(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -69,6 +123,9 @@ class JobSpec(
     mutex: at most one job with this word runs at a time.
     delay: seconds before it may start. queue_timeout: seconds it may wait to be started.
     cwd: None for an own scratch folder, kept when the job leaves something in it.
+    workspace: a folder below cwd for each attempt. create_cwd: make cwd when it is missing.
+    keep_output: whether the output of a job that succeeded is kept too.
+    kill_buries: a job that is killed while it runs is buried, not cancelled.
     kill_over_memory: end it when its process tree holds more than the memory asked for.
     key: identity of the work; a second live job with the same key is not added.
     """
@@ -98,6 +155,12 @@ class JobSpec(
     queue_timeout: Seconds | None = None
     kill_over_memory: bool = True
     key: Word | None = None
+    workspace: Workspace | None = None
+    create_cwd: bool = False
+    keep_output: Literal["always", "failure"] = "always"
+    kill_buries: bool = False
+    learn: Learn | None = None
+    mounts: Annotated[tuple[Mount, ...], msgspec.Meta(max_length=100)] = ()
 
 
 def tasks_of(spec: JobSpec) -> tuple[Task, ...]:
@@ -115,6 +178,21 @@ def check_spec(spec: JobSpec, field: str = "") -> None:
     field: prefix of the names in errors, such as ``jobs[3].``.
     Raises InvalidInputError.
     """
+    _check_tasks(spec, field)
+    if spec.cwd is not None and not spec.cwd.startswith(("/", "~/")) and spec.cwd != "~":
+        raise InvalidInputError(f"must be an absolute path, not {spec.cwd!r}", f"{field}cwd")
+    if spec.workspace is not None:
+        _check_workspace(spec, spec.workspace, field)
+    if spec.dep_groups and spec.after_groups:
+        both = set(spec.dep_groups).intersection(spec.after_groups)
+        if both:
+            raise InvalidInputError(
+                f"the job would wait for itself through {min(both)!r}",
+                f"{field}after_groups",
+            )
+
+
+def _check_tasks(spec: JobSpec, field: str) -> None:
     if spec.command is not None:
         if spec.tasks:
             raise InvalidInputError("give either command or tasks, not both", f"{field}tasks")
@@ -125,15 +203,16 @@ def check_spec(spec: JobSpec, field: str = "") -> None:
             _check_task(task, spec.image, f"{field}tasks[{number}]")
     elif spec.image is None:
         raise InvalidInputError("give a command, or tasks", f"{field}command")
-    if spec.cwd is not None and not spec.cwd.startswith(("/", "~/")) and spec.cwd != "~":
-        raise InvalidInputError(f"must be an absolute path, not {spec.cwd!r}", f"{field}cwd")
-    if spec.dep_groups and spec.after_groups:
-        both = set(spec.dep_groups).intersection(spec.after_groups)
-        if both:
-            raise InvalidInputError(
-                f"the job would wait for itself through {min(both)!r}",
-                f"{field}after_groups",
-            )
+
+
+def _check_workspace(spec: JobSpec, workspace: Workspace, field: str) -> None:
+    parts = workspace.path.split("/")
+    if workspace.path.startswith("/") or ".." in parts:
+        raise InvalidInputError(
+            f"must be a path below cwd, not {workspace.path!r}", f"{field}workspace.path"
+        )
+    if spec.cwd is None:
+        raise InvalidInputError("a workspace needs a cwd to be made in", f"{field}cwd")
 
 
 def _check_task(task: Task, image: str | None, field: str) -> None:

@@ -22,10 +22,11 @@ IMAGE_UNAVAILABLE = "container image is not available"
 NO_CONTAINER_ENGINE = "no container engine on the node"
 GANG_MEMBER_FAILED = "another member of the gang failed"
 STOPPED_WITH_SERVER = "stopped with the server"
+MOUNT_FAILED = "mounting of remote file system(s) failed"
 DISK_FULL = "ran out of disk space"
 BAD_WORKDIR = "working directory does not exist"
 
-NEVER_RETRIED = frozenset({CANCELLED_BY_USER, BAD_WORKDIR})
+NEVER_RETRIED = frozenset({CANCELLED_BY_USER, BAD_WORKDIR, MOUNT_FAILED})
 
 
 class TaskResult(msgspec.Struct, array_like=True, frozen=True):

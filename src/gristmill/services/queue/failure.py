@@ -1,7 +1,7 @@
 """An attempt failed: retry, bury or cancel, as the job's policy says."""
 
+from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import CANCELLED_BY_USER, LOST, judge
-from gristmill.domain.retry import RetryPolicy
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
@@ -12,23 +12,23 @@ def fail(
     core: QueueCore,
     ledger: Ledger,
     head: JobHead,
-    policy: RetryPolicy,
+    spec: JobSpec,
     exit_code: int | None,
     reason: str,
 ) -> None:
-    """Move a held job whose attempt did not succeed to where its policy sends it."""
+    """Move a held job whose attempt did not succeed to where its spec sends it."""
     head.failures += 1
     verdict = judge(
-        policy,
+        spec.retry,
         succeeded=False,
         exit_code=exit_code,
         reason=reason,
-        cancel_requested=bool(head.cancel_requested),
-        retries_left=head.retries_left,
+        cancel_requested=bool(head.cancel_requested) and not spec.kill_buries,
+        retries_left=0 if head.cancel_requested else head.retries_left,
         failures=head.failures,
         random=core.chance.random,
     )
-    cancelled = verdict.trigger is Trigger.CANCEL
+    cancelled = bool(head.cancel_requested)
     head.exit_code, head.reason = exit_code, CANCELLED_BY_USER if cancelled else reason
     if head.ended_at is None:
         head.ended_at = ledger.now

@@ -6,7 +6,15 @@ import msgspec
 
 from gristmill.domain.outcome import GANG_MEMBER_FAILED, LOST
 from gristmill.domain.state import HELD, JobState, Trigger
-from gristmill.protocol.messages import Finished, Held, Output, Report, Started, Stream
+from gristmill.protocol.messages import (
+    Finished,
+    Held,
+    Output,
+    Report,
+    Started,
+    Stream,
+    output_name,
+)
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail, found_again
 from gristmill.services.queue.ledger import Ledger
@@ -74,6 +82,9 @@ class _Round:
 
     def _return(self, head: JobHead, held: Held) -> None:
         """Take back a member that was not begun; a gang that runs cannot do without it."""
+        if head.state is JobState.LOST and head.started_at is None and head.reason == LOST:
+            found_again(head)
+            self._ledger.move(head, Trigger.RECOVER, JobState.RESERVED)
         if head.state is JobState.RESERVED:
             others = self._others_of_gang(head, held.rank)
             self._ledger.give_back(head)
@@ -136,7 +147,9 @@ class _Round:
             self._ledger.move(head, Trigger.START, JobState.RUNNING)
         if head.state is JobState.LOST:
             found_again(head)
-        head.ended_at, head.exit_code = end.ended_at, end.exit_code
+        head.ended_at = end.ended_at
+        if not head.reason:
+            head.exit_code = end.exit_code
         self._record(end)
         if end.succeeded and not head.reason:
             head.reason = None
@@ -204,7 +217,7 @@ class _Round:
         for head, end in self._failed:
             reason = head.reason or end.reason
             exit_code = head.exit_code if head.reason else end.exit_code
-            fail(self._core, self._ledger, head, specs[head.id].retry, exit_code, reason)
+            fail(self._core, self._ledger, head, specs[head.id], exit_code, reason)
 
     def _write(self) -> None:
         if self._attempts:
@@ -241,5 +254,5 @@ def _output_row(end: Finished, stream: Stream, output: Output) -> _Row:
         stream.value,
         output.size,
         output.data or None,
-        output.path or None,
+        None if output.data else output_name(end.job, end.attempt, end.rank, stream),
     )

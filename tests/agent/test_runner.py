@@ -1,0 +1,245 @@
+"""Members from lease to result, with real processes."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from gristmill.agent.journal import read_journal
+from gristmill.agent.slots import INLINE_BYTES, Keep
+from gristmill.domain.job import Hook, Hooks, JobSpec, Mount, MountTarget, Task, Workspace
+from gristmill.domain.outcome import (
+    BAD_WORKDIR,
+    CANCELLED_BY_USER,
+    COULD_NOT_START,
+    MOUNT_FAILED,
+    NO_CONTAINER_ENGINE,
+    NON_ZERO_EXIT,
+    OVER_WALLTIME,
+    SIGNALLED,
+)
+from gristmill.domain.resources import Resources
+from gristmill.protocol.messages import Stream
+from tests.agent.workshop import Workshop, run_jobs
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode()
+
+
+def test_output_exit_code_and_usage_are_reported(tmp_path: Path) -> None:
+    (end,) = run_jobs(tmp_path, [JobSpec(command="echo out; echo err >&2; exit 3")])
+    assert (end.succeeded, end.exit_code, end.reason) == (False, 3, NON_ZERO_EXIT)
+    assert end.stdout is not None
+    assert end.stderr is not None
+    assert (end.stdout.data, end.stderr.data) == (b"out\n", b"err\n")
+    assert end.pid > 0
+    assert end.started_at is not None
+    assert end.ended_at >= end.started_at
+    assert end.cpu > 0
+    assert len(end.tasks) == 1
+
+
+def test_a_silent_success_has_no_output(tmp_path: Path) -> None:
+    (end,) = run_jobs(tmp_path, [JobSpec(command="true")])
+    assert end.succeeded
+    assert end.stdout is None
+    assert end.stderr is None
+
+
+def test_a_signal_shows_as_a_negative_exit_code(tmp_path: Path) -> None:
+    (end,) = run_jobs(tmp_path, [JobSpec(command="kill -9 $$")])
+    assert (end.exit_code, end.reason) == (-9, SIGNALLED)
+
+
+def test_output_does_not_leak_into_the_next_job_of_the_slot(tmp_path: Path) -> None:
+    specs = [JobSpec(command=f"echo {n}") for n in range(30)] + [JobSpec(command="true")]
+    ends = run_jobs(tmp_path, specs, cpus=1)
+    assert [_text(end.stdout.data) for end in ends[:-1] if end.stdout] == [
+        f"{n}\n" for n in range(30)
+    ]
+    assert ends[-1].stdout is None
+
+
+def test_large_output_stays_a_file(tmp_path: Path) -> None:
+    size = INLINE_BYTES + 1
+    (end,) = run_jobs(tmp_path, [JobSpec(command=f"head -c {size} /dev/zero")])
+    assert end.stdout is not None
+    assert end.stdout.size == size
+    assert end.stdout.data == b""
+    assert Path(end.stdout.path).stat().st_size == size
+
+
+def test_head_and_tail_of_output_are_kept_when_asked(tmp_path: Path) -> None:
+    command = "printf aaaa; head -c 100000 /dev/zero; printf zzzz"
+    (end,) = run_jobs(tmp_path, [JobSpec(command=command)], keep=Keep(4, 4))
+    assert end.stdout is not None
+    assert end.stdout.data == b"aaaa\n... omitting 100000 bytes ...\nzzzz"
+
+
+def test_output_of_a_success_is_dropped_when_asked(tmp_path: Path) -> None:
+    ends = run_jobs(
+        tmp_path,
+        [
+            JobSpec(command="echo x", keep_output="failure"),
+            JobSpec(command="echo x; false", keep_output="failure"),
+        ],
+    )
+    assert ends[0].stdout is None
+    assert ends[1].stdout is not None
+
+
+def test_tasks_run_in_order_and_stop_at_the_first_failure(tmp_path: Path) -> None:
+    tasks = tuple(Task(command=f"echo {n}; exit {n}") for n in range(3))
+    (end,) = run_jobs(tmp_path, [JobSpec(tasks=tasks)])
+    assert [task.exit_code for task in end.tasks] == [0, 1]
+    assert end.stdout is not None
+    assert end.stdout.data == b"0\n1\n"
+
+
+def test_a_task_is_repeated_before_it_fails_the_job(tmp_path: Path) -> None:
+    command = "echo x >> tries; test $(wc -l < tries) -ge 3"
+    (end,) = run_jobs(tmp_path, [JobSpec(tasks=(Task(command=command, retries=5),))])
+    assert end.succeeded
+    assert end.tasks[0].retries == 2
+
+
+def test_hooks_follow_the_outcome_and_do_not_change_it(tmp_path: Path) -> None:
+    hooks = Hooks(
+        on_success=(Hook(run="echo success"),),
+        on_failure=(Hook(run="echo failure; exit 9"),),
+        on_exit=(Hook(run="echo exit"),),
+    )
+    good, bad = run_jobs(
+        tmp_path, [JobSpec(command="true", hooks=hooks), JobSpec(command="exit 4", hooks=hooks)]
+    )
+    assert good.stdout is not None
+    assert bad.stdout is not None
+    assert (good.succeeded, good.stdout.data) == (True, b"success\nexit\n")
+    assert (bad.exit_code, bad.stdout.data) == (4, b"failure\nexit\n")
+
+
+def test_failure_hooks_run_for_a_killed_job_too(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with Workshop(tmp_path) as workshop:
+            hooks = Hooks(on_failure=(Hook(run=f"touch {tmp_path}/told"),))
+            lease = workshop.lease(JobSpec(command="echo on; sleep 100", hooks=hooks))
+            workshop.runner.accept([lease])
+            await workshop.until(lambda: workshop.runner.untold)
+            workshop.runner.kill((lease.job, 1, 0))
+            await workshop.until(lambda: workshop.runner.finished)
+            assert workshop.runner.finished[0].reason == CANCELLED_BY_USER
+
+    asyncio.run(go())
+    assert (tmp_path / "told").exists()
+
+
+def test_a_workspace_is_made_and_its_tmp_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    spec = JobSpec(
+        command='pwd; echo "$TMPDIR"; echo "$HOME"; touch "$TMPDIR/x" kept',
+        cwd=str(top),
+        create_cwd=True,
+        workspace=Workspace(path="w/5/8/rest", home=True),
+    )
+    (end,) = run_jobs(tmp_path, [spec])
+    assert end.stdout is not None
+    cwd, tmp, home = end.stdout.data.decode().split()
+    assert cwd == home == end.cwd
+    assert Path(cwd).parent == Path(tmp).parent
+    assert cwd.startswith(f"{top}/w/5/8/rest")
+    assert os.listdir(cwd) == ["kept"]
+    assert not Path(tmp).exists()
+
+
+def test_cleanup_removes_the_workspace_and_empty_parents(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    spec = JobSpec(
+        command="mkdir -p a/b; touch a/b/c",
+        cwd=str(top),
+        create_cwd=True,
+        workspace=Workspace(path="w/5/8/rest"),
+        hooks=Hooks(on_exit=(Hook(cleanup=True),)),
+    )
+    (end,) = run_jobs(tmp_path, [spec])
+    assert end.succeeded
+    assert os.listdir(top) == []
+
+
+def test_an_empty_scratch_folder_is_used_again_and_a_full_one_is_kept(tmp_path: Path) -> None:
+    first, second, third = run_jobs(
+        tmp_path,
+        [JobSpec(command="true"), JobSpec(command="touch mine"), JobSpec(command="ls")],
+        cpus=1,
+    )
+    assert first.cwd == second.cwd
+    assert third.cwd != second.cwd
+    assert os.listdir(second.cwd) == ["mine"]
+    assert third.stdout is None
+
+
+def test_what_cannot_run_says_why(tmp_path: Path) -> None:
+    ends = run_jobs(
+        tmp_path,
+        [
+            JobSpec(command="true", cwd=str(tmp_path / "nowhere")),
+            JobSpec(tasks=(Task(argv=("/no/such/program",)),)),
+            JobSpec(command="true", image="busybox"),
+            JobSpec(command="true", mounts=(Mount(targets=(MountTarget(path="bucket"),)),)),
+        ],
+    )
+    assert [end.reason for end in ends] == [
+        BAD_WORKDIR,
+        COULD_NOT_START,
+        NO_CONTAINER_ENGINE,
+        MOUNT_FAILED,
+    ]
+    assert all(end.started_at is None and not end.succeeded and end.message for end in ends)
+
+
+def test_a_thousand_jobs_that_cannot_start_do_not_pile_up(tmp_path: Path) -> None:
+    ends = run_jobs(tmp_path, [JobSpec(command="true", cwd="/no/where") for _ in range(1000)])
+    assert len(ends) == 1000
+
+
+def test_processes_left_by_a_job_are_ended_with_it(tmp_path: Path) -> None:
+    command = f"(setsid sleep 1000 & echo $! > {tmp_path}/left) & sleep 0.3"
+    (end,) = run_jobs(tmp_path, [JobSpec(command=command)])
+    assert end.succeeded
+    pid = int((tmp_path / "left").read_text())
+    assert (
+        not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+
+
+def test_walltime_ends_a_job(tmp_path: Path) -> None:
+    (end,) = run_jobs(tmp_path, [JobSpec(command="sleep 100", resources=Resources(walltime=0.3))])
+    assert end.reason == OVER_WALLTIME
+    assert "0.3 s" in end.message
+
+
+def test_gpus_are_handed_out_by_index(tmp_path: Path) -> None:
+    spec = JobSpec(command='echo "$CUDA_VISIBLE_DEVICES"; sleep 0.2', resources=Resources(gpus=1))
+    ends = run_jobs(tmp_path, [spec, spec])
+    assert {_text(end.stdout.data).strip() for end in ends if end.stdout} == {"0", "1"}
+
+
+def test_output_can_be_read_while_it_grows(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with Workshop(tmp_path) as workshop:
+            lease = workshop.lease(JobSpec(command="echo one; sleep 100"))
+            workshop.runner.accept([lease])
+            key = (lease.job, 1, 0)
+            async with asyncio.timeout(30):
+                while workshop.runner.read(key, Stream.STDOUT, 0, 100) != b"one\n":
+                    await asyncio.sleep(0.02)
+            assert workshop.runner.read(key, Stream.STDOUT, 2, 1) == b"e"
+            assert workshop.runner.read((99, 1, 0), Stream.STDOUT, 0, 1) is None
+
+    asyncio.run(go())
+
+
+def test_the_journal_tells_a_successor_what_ended(tmp_path: Path) -> None:
+    run_jobs(tmp_path, [JobSpec(command="true"), JobSpec(command="false")])
+    past = read_journal(tmp_path / "journal")
+    assert {end.job: end.succeeded for end in past.results} == {1: True, 2: False}
+    assert past.cut_off == []

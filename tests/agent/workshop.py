@@ -1,0 +1,106 @@
+"""A runner of its own, fed with leases and watched until its members have ended."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gristmill.agent.cgroups import detect
+from gristmill.agent.ending import Ending
+from gristmill.agent.journal import Journal
+from gristmill.agent.processes import set_subreaper
+from gristmill.agent.runner import Runner
+from gristmill.agent.runtimes import Runtimes
+from gristmill.agent.slots import Keep, Scratch, Slots
+from gristmill.agent.steps import base_environment
+from gristmill.agent.usage import Sampler
+from gristmill.agent.watch import Watch
+from gristmill.containers.images import ImageStore
+from gristmill.domain.clock import Chance
+from gristmill.domain.job import JobSpec
+from gristmill.domain.resources import node
+from gristmill.protocol.messages import Finished, Lease
+
+PATIENCE = 60.0
+
+
+class Workshop:
+    """Use inside ``asyncio.run``: the runner reaps this process's children."""
+
+    def __init__(self, home: Path, *, cpus: int = 2, keep: Keep | None = None) -> None:
+        set_subreaper()
+        chance = Chance()
+        self.home = home
+        self.changed = asyncio.Event()
+        (home / "outputs").mkdir()
+        self.cgroups = detect("workshop")
+        self.runtimes = Runtimes(ImageStore(home / "images"), None, on_host=False)
+        sampler = Sampler(chance)
+        self.journal = Journal(home / "journal")
+        self.runner = Runner(
+            node="workshop",
+            instance="test",
+            capacity=node(cpus * 1000, 8192, 8192, 2),
+            base_environment=base_environment(os.environ),
+            slots=Slots(home / "slots"),
+            scratch=Scratch(home / "scratch"),
+            journal=self.journal,
+            runtimes=self.runtimes,
+            ending=Ending(sampler, self.runtimes, chance, 0.5),
+            chance=chance,
+            outputs=str(home / "outputs"),
+            keep=keep or Keep(),
+            on_change=self.changed.set,
+        )
+        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024)
+        self._jobs = 0
+
+    async def __aenter__(self) -> "Workshop":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self.runner.reap)
+        self._watching = asyncio.create_task(self.watch.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.runner.kill_all("test is over")
+        await self.until(lambda: not self.runner.running)
+        self._watching.cancel()
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        self.journal.close()
+        self.cgroups.close()
+
+    def lease(self, spec: JobSpec, *, shape: int = 1) -> Lease:
+        """Return a lease of a new job."""
+        self._jobs += 1
+        raw = msgspec.Raw(msgspec.msgpack.encode(spec))
+        return Lease(self._jobs, 1, 0, shape, raw, {})
+
+    async def run(self, *specs: JobSpec) -> list[Finished]:
+        """Run jobs; return their results in the order of the jobs."""
+        leases = [self.lease(spec) for spec in specs]
+        self.runner.accept(leases)
+        wanted = {lease.job for lease in leases}
+        await self.until(lambda: wanted <= {end.job for end in self.runner.finished})
+        return sorted(
+            (end for end in self.runner.finished if end.job in wanted), key=lambda end: end.job
+        )
+
+    async def until(self, happened: Any) -> None:
+        """Return once it happened, looking after every change."""
+        async with asyncio.timeout(PATIENCE):
+            while not happened():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def run_jobs(home: Path, specs: Iterable[JobSpec], **options: Any) -> list[Finished]:
+    """Run jobs in a workshop of their own; return their results."""
+
+    async def go() -> list[Finished]:
+        async with Workshop(home, **options) as workshop:
+            return await workshop.run(*specs)
+
+    return asyncio.run(go())
