@@ -20,9 +20,10 @@ def main() -> None:
     sizes = SIZES[given.sizes]
     with tempfile.TemporaryDirectory(prefix="gristmill-bench-") as name:
         folder = Path(name)
+        machine = facts(folder)
         course = Course(folder, sizes, lambda text: print(text, flush=True))
         figures = course.run()
-        text = render(figures, facts(folder), sizes, course.stored, datetime.now(UTC))
+        text = render(figures, machine, sizes, course.stored, datetime.now(UTC))
     if given.output is not None:
         given.output.write_text(text)
     print(text)

@@ -17,21 +17,22 @@ class Figure:
     met: bool | None = None
 
 
-def ratio_of(ours: Sequence[float], others: Sequence[float]) -> float:
-    """Return the median of the rounds' ratios; each round measured both, one after the other."""
-    return median(our / other for our, other in zip(ours, others, strict=True))
+def ratios_of(ours: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return the rounds' ratios; each round measured both, one after the other."""
+    return [our / other for our, other in zip(ours, others, strict=True)]
 
 
 def rate_figure(
     name: str, ours: Sequence[float], others: Sequence[float], than: str, at_least: float | None
 ) -> Figure:
     """Compare rates a second, of which more is better."""
-    ratio = ratio_of(ours, others)
+    ratios = ratios_of(ours, others)
+    ratio = median(ratios)
     return Figure(
         name,
         f"{median(ours):,.0f}/s",
         f"{than}: {median(others):,.0f}/s",
-        f"{ratio:.2f}",
+        f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
         "" if at_least is None else f"at least {at_least:g}",
         None if at_least is None else ratio >= at_least,
     )

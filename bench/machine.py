@@ -9,7 +9,7 @@ import psutil
 
 
 def facts(folder: Path) -> list[tuple[str, str]]:
-    """Describe the machine; folder: where the databases were."""
+    """Describe the machine before anything is measured; folder: where the databases will be."""
     return [
         ("cores", str(os.cpu_count())),
         ("processor", _processor()),
@@ -18,6 +18,7 @@ def facts(folder: Path) -> list[tuple[str, str]]:
         ("file system", _file_system(folder)),
         ("Python", platform.python_version()),
         ("SQLite", apsw.sqlite_lib_version()),
+        ("load before", f"{os.getloadavg()[0]:.1f} processes of others"),
     ]
 
 

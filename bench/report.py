@@ -53,7 +53,8 @@ def _lines(
 def _method(sizes: Sizes, stored: int) -> Iterator[str]:
     yield f"""\
 - Every figure is the median of {sizes.repeats} rounds. A round measures each side once, one after
-  the other, and the ratio is the median of the rounds' ratios: a slow spell hits both.
+  the other; the ratio is the median of the rounds' ratios, with their range. A slow spell hits
+  both sides of a round, so trust the ratios above the rates.
 - Servers run with default settings (SQLite, every commit synced to disk) and an agent that offers
   2 cores. Requests go over HTTPS on one connection.
 - **Rate:** {sizes.rate:,} jobs `{{"command": "true"}}` in one request, each run as `sh -c true`

@@ -45,7 +45,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite://{tmp_path}/gristmill.db"
         return
-    cluster: str = request.getfixturevalue("postgres_cluster")
+    with new_database(request.getfixturevalue("postgres_cluster")) as url:
+        yield url
+
+
+@contextmanager
+def new_database(cluster: str) -> Iterator[str]:
+    """A migrated database in a running cluster, dropped at the end."""
     name = f"test_{os.urandom(6).hex()}"
     _execute(cluster, f"create database {name} template {TEMPLATE}")
     yield f"{cluster}&dbname={name}"

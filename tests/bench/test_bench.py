@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.figures import p95, rate_figure, ratio_of
+from bench.figures import p95, rate_figure, ratios_of
 
 from tests.e2e.harness import environment, processes_with
 
@@ -30,8 +30,10 @@ def test_the_whole_course_at_small_sizes(tmp_path: Path) -> None:
     assert processes_with("gristmill-bench-") == []
 
 
-def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
-    assert ratio_of([10.0, 1.0, 30.0], [10.0, 4.0, 10.0]) == 1.0
+def test_the_ratio_is_the_median_of_the_rounds_ratios_not_of_their_parts() -> None:
+    assert ratios_of([10.0, 1.0, 30.0], [10.0, 4.0, 10.0]) == [1.0, 0.25, 3.0]
+    figure = rate_figure("x", [10.0, 1.0, 30.0], [10.0, 4.0, 10.0], "y", None)
+    assert figure.ratio == "1.00 (0.25 to 3.00)"
 
 
 @pytest.mark.parametrize(("ours", "met"), [(85.0, True), (84.0, False)])

@@ -43,3 +43,14 @@ def start(home: Path) -> Iterator[Start]:
 def server(start: Start) -> RunningServer:
     """A running server with the usual settings."""
     return start()
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[RunningServer]:
+    """One server for all tests of a module that do it no harm."""
+    with short_folder() as folder:
+        server = start_server(folder / "h")
+        try:
+            yield server
+        finally:
+            server.close()

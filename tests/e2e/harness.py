@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
+import httpx2
 import msgspec
 
 from gristmill.agent.leftovers import kill_leftovers
@@ -113,13 +115,15 @@ def read_card(home: Path) -> AgentCard | None:
 class RunningServer:
     """A server process and what belongs to it.
 
-    url_http, url_https: None while that listener is off. log: file of what it wrote.
+    url_http, url_https: empty while that listener is off. log: file of what it wrote.
+    variables: for its environment. command: how ``gristmill`` is started.
     """
 
     home: Path
     flags: tuple[str, ...]
     log: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = tuple(GRISTMILL)
     url_http: str = ""
     url_https: str = ""
     process: "subprocess.Popen[bytes]" = field(init=False)
@@ -167,6 +171,12 @@ class RunningServer:
         self._clients.append(made)
         return made
 
+    def request(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Send one plain request as the administrator. options: as httpx2.request takes them."""
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        url = f"{self.url_http}{path}"
+        return httpx2.request(method, url, headers=headers, timeout=LIMIT, **options)
+
     def start(self) -> None:
         """Start a process and return once it answers."""
         self.launch()
@@ -179,7 +189,7 @@ class RunningServer:
         words = ["serve", "--home", str(self.home), *self._addresses(), *self.flags]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*GRISTMILL, *words], env=environment(**self.variables),
+                [*self.command, *words], env=environment(**self.variables),
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
 
@@ -224,6 +234,24 @@ class RunningServer:
         """Start again what was stopped or killed, on the same ports."""
         self.start()
 
+    @contextlib.contextmanager
+    def far_agent(self, home: Path, *flags: str) -> "Iterator[FarAgent]":
+        """An agent as on another machine: a home of its own, HTTPS, a token for agents only."""
+        token = self.client().create_token("far", scopes=["agent"]).token
+        words = ["agent", "--home", str(home), "--url", self.url_https, "--token", token]
+        words += ["--ca-file", str(self.home / "ca.pem"), *flags]
+        with home.with_name(f"{home.name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [*GRISTMILL, *words], env=environment(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            yield FarAgent(home, process)
+        finally:
+            process.kill()
+            process.wait()
+            end_agent(home)
+
     def kill9_agent(self) -> None:
         """Kill the agent, and it alone, at once."""
         agent = self.agent
@@ -236,6 +264,27 @@ class RunningServer:
             client.close()
         self.kill9()
         end_agent(self.home, self._nodes)
+
+
+@dataclass
+class FarAgent:
+    """An agent that shares no files with its server."""
+
+    home: Path
+    process: "subprocess.Popen[bytes]"
+
+    def stop_clock(self) -> None:
+        """Make it fall silent, with its jobs running on."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume_clock(self) -> None:
+        """Let it go on as if no time had passed."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill9(self) -> None:
+        """Kill it, and it alone, at once."""
+        self.process.kill()
+        self.process.wait()
 
 
 def end_agent(home: Path, more_nodes: set[str] | None = None) -> None:
@@ -259,18 +308,26 @@ def short_folder() -> Iterator[Path]:
 
 
 def start_server(
-    home: Path, *flags: str, variables: Mapping[str, str] = MappingProxyType({})
+    home: Path,
+    *flags: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    command: Sequence[str] = tuple(GRISTMILL),
 ) -> RunningServer:
     """Start a server that logs to a file beside its home; the caller closes it.
 
     flags: as for ``gristmill serve``; free ports are chosen where they name none.
-    variables: for its environment.
+    variables: for its environment. command: how ``gristmill`` is started.
     """
     log = home.with_name(f"{home.name}.log")
-    server = RunningServer(home, ("--agent-linger", "20s", *flags), log, variables)
+    server = RunningServer(home, ("--agent-linger", "20s", *flags), log, variables, command)
     try:
         server.start()
     except BaseException:
         end_agent(home)
         raise
     return server
+
+
+def nap(seconds: int) -> str:
+    """Return a duration for ``sleep`` that no process of another test has been given."""
+    return f"{seconds}.{os.getpid()}{time.monotonic_ns()}"

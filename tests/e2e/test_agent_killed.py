@@ -13,6 +13,7 @@ from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
+    nap,
     processes_of_node,
     processes_with,
     wait_for_state,
@@ -30,11 +31,6 @@ fi
 """
 
 
-def nap(seconds: float) -> str:
-    """A duration that no other test's processes have in their command line."""
-    return f"{seconds}{os.getpid():07d}"
-
-
 def events_of(client: Client, job: int) -> list[str]:
     """The kinds of a job's events so far."""
     kinds = []
@@ -48,7 +44,7 @@ def events_of(client: Client, job: int) -> list[str]:
 def test_running_jobs_are_lost_and_retried_without_their_leftovers(start: Start) -> None:
     server = start(*SOON)
     client = server.client()
-    long = nap(1000.25)
+    long = nap(1000)
     spec = JobSpec(command=FIRST_HANGS, env={"NAP": long}, retry=RetryPolicy(retries=1, delay=0.05))
     job = client.submit(spec).id
     wait_for_state(client, job, "running")

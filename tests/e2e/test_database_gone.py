@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 
 from gristmill.client import Client, JobSpec, UnavailableError
-from tests.databases import _binaries, _caller, _execute, _running_cluster
+from tests.databases import SETTINGS, _binaries, _caller, _execute, _running_cluster
 from tests.e2e.conftest import Start
 from tests.e2e.harness import LIMIT, RunningServer, eventually, wait_for_state
 
@@ -30,9 +29,8 @@ class Cluster:
 
     def start(self) -> None:
         """Bring it back as it was started first."""
-        options = (self._folder / "data" / "postmaster.opts").read_text().split(maxsplit=1)[1]
-        given = options.partition('"-D" ')[0] + options.partition('"-D" ')[2].partition(" ")[2]
-        self._run("start", "-l", str(self._folder / "log"), "-o", given.replace('"', ""))
+        options = f"-k {self._folder} -c listen_addresses='' {SETTINGS}"
+        self._run("start", "-l", str(self._folder / "log"), "-o", options)
 
     def _run(self, *words: str) -> None:
         _caller(self._folder)(self._control, "-D", self._folder / "data", "-w", *words)
@@ -69,14 +67,16 @@ def test_the_database_crashes_under_load(
     try:
         eventually(lambda: len(acknowledged) > 20, what="some load")
         cluster.crash()
-        eventually(lambda: _ready(server) == 503, what="readyz to tell")
-        answer = _post(server)
+        eventually(
+            lambda: server.request("GET", "/readyz").status_code == 503, what="readyz to tell"
+        )
+        answer = server.request("POST", "/v1/jobs", json={"command": "true"})
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) >= 1
         assert answer.json()["error"]["code"] == "unavailable"
-        assert httpx2.get(f"{server.url_http}/healthz").status_code == 200
+        assert server.request("GET", "/healthz").status_code == 200
         for path in ("/v1/jobs", "/v1/jobs/1", "/v1/jobs/counts", "/v1/agents", "/metrics"):
-            assert _get(server, path).status_code == 503, path
+            assert server.request("GET", path).status_code == 503, path
         go.touch()
         before = len(acknowledged)
     finally:
@@ -102,21 +102,6 @@ def _submit_until(server: RunningServer, enough: threading.Event, acknowledged: 
             acknowledged.append(client.submit("true").id)
         except UnavailableError:
             enough.wait(0.05)
-
-
-def _ready(server: RunningServer) -> int:
-    return httpx2.get(f"{server.url_http}/readyz", timeout=LIMIT).status_code
-
-
-def _get(server: RunningServer, path: str) -> httpx2.Response:
-    headers = {"Authorization": f"Bearer {server.token}"}
-    return httpx2.get(f"{server.url_http}{path}", headers=headers, timeout=LIMIT)
-
-
-def _post(server: RunningServer) -> httpx2.Response:
-    headers = {"Authorization": f"Bearer {server.token}"}
-    body = {"command": "true"}
-    return httpx2.post(f"{server.url_http}/v1/jobs", json=body, headers=headers, timeout=LIMIT)
 
 
 def test_everyday_work_on_postgresql(server: RunningServer, folder: Path) -> None:

@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
+from gristmill.agent.journal import Journal, read_journal
 from gristmill.client import Client, JobSpec, UnavailableError
+from gristmill.protocol.messages import Finished, Held
 from tests.e2e.conftest import Start
 from tests.e2e.harness import LIMIT, RunningServer, eventually, wait_for_state
 
@@ -71,24 +72,19 @@ def test_refusals_are_clear_and_nothing_is_lost(server: RunningServer, small_dis
     acknowledged = list(client.submit_many(["echo hello"] * 20).ids)
     make_room = fill(small_disk)
     acknowledged += submit_until_refused(client)
-    answer = _post(server, {"command": "true"})
+    answer = server.request("POST", "/v1/jobs", json={"command": "true"})
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.json()["error"]["code"] == "unavailable"
-    assert httpx2.get(f"{server.url_http}/healthz").status_code == 200
-    assert httpx2.get(f"{server.url_http}/readyz").status_code == 503
+    assert server.request("GET", "/healthz").status_code == 200
+    assert server.request("GET", "/readyz").status_code == 503
     assert client.counts().total == len(acknowledged), "a refused submission left something"
     make_room()
-    eventually(lambda: httpx2.get(f"{server.url_http}/readyz").status_code == 200)
+    eventually(lambda: server.request("GET", "/readyz").status_code == 200)
     acknowledged.append(client.submit("true").id)
     assert all(view.succeeded for view in client.wait_all(acknowledged, LIMIT))
     assert client.counts().total == len(acknowledged)
     assert server.process.poll() is None
-
-
-def _post(server: RunningServer, body: object) -> httpx2.Response:
-    headers = {"Authorization": f"Bearer {server.token}"}
-    return httpx2.post(f"{server.url_http}/v1/jobs", json=body, headers=headers)
 
 
 def test_a_job_that_ends_on_a_full_disk_keeps_its_result(
@@ -105,7 +101,7 @@ def test_a_job_that_ends_on_a_full_disk_keeps_its_result(
     pid = client.get(job).history[0].pid
     go.touch()
     eventually(lambda: not Path(f"/proc/{pid}").exists(), what="the job's end")
-    assert httpx2.get(f"{server.url_http}/readyz").status_code == 503
+    assert server.request("GET", "/readyz").status_code == 503
     make_room()
     view = client.wait(job, LIMIT)
     assert (view.state, view.exit_code, view.attempts) == ("buried", 9, 1)
@@ -121,7 +117,7 @@ def test_endless_output_takes_nobody_down(server: RunningServer, small_disk: Pat
     job = client.submit(JobSpec(command="yes no end")).id
     eventually(lambda: _free(small_disk) == 0, what="a full disk")
     refused = submit_until_refused(client)
-    assert httpx2.get(f"{server.url_http}/healthz").status_code == 200
+    assert server.request("GET", "/healthz").status_code == 200
     filler.unlink()
     client.wait(job, LIMIT)
     eventually(lambda: _succeeds(lambda: client.submit("true")), what="a submission")
@@ -142,3 +138,42 @@ def _succeeds(act: Callable[[], object]) -> bool:
     except UnavailableError:
         return False
     return True
+
+
+def test_an_agents_journal_catches_up_when_there_is_room(small_disk: Path) -> None:
+    path = small_disk / "journal"
+    journal = Journal(path)
+    make_room = fill(small_disk)
+    ends = [_end(job) for job in range(1, 200)]
+    for end in ends:
+        journal.began(Held(end.job, end.attempt))
+        journal.ended(end)
+    held = read_journal(path)
+    assert len(held.results) < len(ends), "the disk was not full"
+    make_room()
+    journal.acknowledged(ends[:10])
+    assert [end.job for end in read_journal(path).results] == [end.job for end in ends[10:]]
+    assert read_journal(path).cut_off == []
+    journal.close()
+
+
+@pytest.mark.parametrize("torn", [1, 4, 5, 20])
+def test_a_torn_record_is_dropped_and_what_follows_is_not(folder: Path, torn: int) -> None:
+    path = folder / "journal"
+    journal = Journal(path)
+    journal.ended(_end(1))
+    whole = path.stat().st_size
+    journal.ended(_end(2))
+    journal.close()
+    os.truncate(path, whole + torn)
+    past = read_journal(path)
+    assert ([end.job for end in past.results], past.size) == ([1], whole)
+    journal = Journal(path)
+    journal.cut(past.size)
+    journal.ended(_end(3))
+    journal.close()
+    assert [end.job for end in read_journal(path).results] == [1, 3]
+
+
+def _end(job: int) -> Finished:
+    return Finished(job, 1, 0, 1, True, 0, "", 1.0, 2.0, 7, "/", 1, 0.5, [])

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 
 import msgspec
 
-from gristmill.domain.state import BUCKETS, HELD, INITIAL, TERMINAL, JobState
 from gristmill.domain.state import _MOVES as MOVES
+from gristmill.domain.state import BUCKETS, HELD, INITIAL, TERMINAL, JobState
 from tests.raw import rows
 
 _OUT = {JobState.COMPLETE, JobState.CANCELLED}
@@ -64,7 +64,7 @@ def _check_dependencies(url: str, jobs: dict[int, _Job]) -> None:
     live: Counter[int] = Counter()
     for job, group in rows(url, "select job_id, group_id from dep_group_member"):
         live[group] += jobs[job].state not in _OUT
-    stored = dict(rows(url, "select id, live from dep_group"))
+    stored: dict[int, int] = dict(rows(url, "select id, live from dep_group"))
     assert {group: n for group, n in stored.items() if n} == {g: n for g, n in live.items() if n}
     unmet: Counter[int] = Counter()
     for on, job, ended in rows(url, "select on_job_id, job_id, ended_is_enough from dependency"):

@@ -29,6 +29,8 @@ from gristmill.protocol.messages import (
 )
 from gristmill.services.agents import AgentRules, Agents
 from gristmill.services.events import Events
+from gristmill.services.lost_agents import LostAgents
+from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
 from gristmill.services.queue.control import Changed, Control
 from gristmill.services.queue.core import QueueCore
@@ -68,15 +70,21 @@ class Mill:
     def __init__(
         self, database: Database, clock: Clock, folder: Path, *, keep_jobs: float | None = None
     ) -> None:
-        self.database, self.clock = database, clock
-        self.core = QueueCore(database, clock.chance)
+        self.database, self.clock, self.folder = database, clock, folder
+        self.core = QueueCore(database, clock.chance, OutputFiles(folder / "outputs"))
         self.registry = Registry()
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
         self.listing = Listing(self.core, self.registry)
-        self.outputs = Outputs(self.core, self.registry, self.listing, folder / "outputs")
+        self.outputs = Outputs(self.core, self.registry, self.listing)
         self.events = Events(self.core)
-        self.agents = Agents(self.core, self.registry, RULES)
+        self.lost_agents = LostAgents(
+            self.core,
+            self.registry,
+            lost_after=RULES.lost_after,
+            fence_after=RULES.fence_after,
+        )
+        self.agents = Agents(self.core, self.registry, RULES, self.lost_agents)
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
@@ -84,7 +92,7 @@ class Mill:
     async def open(self) -> None:
         """Do what a starting server does."""
         await self.core.load()
-        await self.agents.load()
+        await self.lost_agents.load()
 
     async def submit(
         self,
@@ -122,6 +130,18 @@ class Mill:
         """Let time pass and do what is due; return when the next thing is."""
         self.clock.go(seconds)
         return await self.database.write(self.timers.act)
+
+    async def ask(self, *agents: "FakeAgent") -> None:
+        """Have agents wait for work at the same time, and lease once."""
+        asking = [asyncio.create_task(agent.wait_for_work()) for agent in agents]
+        # Once around the loop, every request waits or has been answered.
+        await asyncio.sleep(0)
+        await self.dispatcher.round()
+        for agent in agents:
+            live = self.registry.find(agent.number)
+            if live is not None:
+                self.registry.answer(live, [])
+        await asyncio.gather(*asking)
 
     async def agent(self, name: str = "n1", **about: Any) -> "FakeAgent":
         agent = FakeAgent(self, name, **about)
@@ -199,26 +219,18 @@ class FakeAgent:
 
     async def ask(self, *, again: bool = False) -> LeaseReply:
         """Ask for work once: one round of leasing, and whatever was waiting to be said."""
-        self.requests += not again
-        request = LeaseRequest(
-            self.number, self.instance, self.requests, self.free, dict(self.hot), 30.0
-        )
-        asking = asyncio.create_task(self.mill.agents.lease(request))
-        while not asking.done() and self._waiting() is None:
-            await asyncio.sleep(0)
-        if not asking.done():
-            await self.mill.dispatcher.round()
-            live = self.mill.registry.find(self.number)
-            if live is not None:
-                self.mill.registry.answer(live, [])
-        self.heard = await asking
-        for lease in self.heard.leases:
-            self.holding[lease.job] = lease
+        self.requests -= again
+        await self.mill.ask(self)
         return self.heard
 
-    def _waiting(self) -> object:
-        live = self.mill.registry.find(self.number)
-        return live.request if live else None
+    async def wait_for_work(self) -> None:
+        """Have a request for work wait at the server until it is answered."""
+        self.requests += 1
+        self.heard = await self.mill.agents.lease(
+            LeaseRequest(self.number, self.instance, self.requests, self.free, dict(self.hot), 30.0)
+        )
+        for lease in self.heard.leases:
+            self.holding[lease.job] = lease
 
     async def lease(self) -> list[int]:
         """Ask for work; return the jobs that came."""
@@ -287,7 +299,7 @@ class FakeAgent:
         return ran
 
 
-def spec(command: str = "true", *, cpus: float = 1, **fields: Any) -> JobSpec:
+def spec(command: str | None = "true", *, cpus: float = 1, **fields: Any) -> JobSpec:
     """A small job; fields as in JobSpec, those of resources among them."""
     wishes: dict[str, Any] = {"cpus": cpus, "memory": 0}
     for name in ("memory", "disk", "gpus", "nodes", "walltime"):

@@ -232,13 +232,13 @@ class Errands:
         """Send large outputs ahead of their reports, for ever, where the server needs that."""
         uploads = self._uploads
         while uploads is not None:
-            waiting = next((end for end in self._runner.finished if not uploads.has_sent(end)), None)
-            if waiting is None:
+            waiting = [end for end in self._runner.finished if not uploads.has_sent(end)]
+            if waiting:
+                await uploads.send(waiting[0])
+                self.changed.set()
+            else:
                 self._to_upload.clear()
                 await self._to_upload.wait()
-            else:
-                await uploads.send(waiting)
-                self.changed.set()
         await asyncio.Event().wait()
 
     def _can_tell(self, end: Finished) -> bool:
@@ -268,9 +268,10 @@ class Errands:
             if not self._can_tell(end):
                 self._to_upload.set()
                 continue
-            size += sum(len(output.data) for output in (end.stdout, end.stderr) if output)
-            if size > MOST_OUTPUT:
+            more = sum(len(output.data) for output in (end.stdout, end.stderr) if output)
+            if size and size + more > MOST_OUTPUT:
                 return
+            size += more
             yield end
 
     def _put_back(self, started: list[Started], results: list[Finished]) -> None:

@@ -4,7 +4,7 @@ import resource
 
 from gristmill.agent.member import Member
 from gristmill.agent.slots import KEEP_NOTHING, Keep
-from gristmill.domain.outcome import NON_ZERO_EXIT, SIGNALLED
+from gristmill.domain.outcome import NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
 from gristmill.protocol.messages import Finished, Output
 
 
@@ -23,7 +23,7 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
         member.lease.shape,
         succeeded,
         exit_code,
-        "" if succeeded else member.cause or _reason(exit_code),
+        "" if succeeded else member.cause or _reason(member, exit_code),
         member.started_at,
         now,
         member.first_pid,
@@ -50,7 +50,10 @@ def _peak_mb(member: Member) -> int:
     return (max(peak, member.sampled_kb) + 1023) // 1024
 
 
-def _reason(exit_code: int | None) -> str:
+def _reason(member: Member, exit_code: int | None) -> str:
+    wanted = member.need.memory
+    if wanted and member.sampled_kb > wanted * 1024:
+        return OVER_MEMORY
     return SIGNALLED if exit_code is not None and exit_code < 0 else NON_ZERO_EXIT
 
 

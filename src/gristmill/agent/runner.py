@@ -108,7 +108,7 @@ class Runner:
             key = (lease.job, lease.attempt, lease.rank)
             if key not in self.running:
                 spec = _decode_spec(lease.spec)
-                self.waitlist.add(Member(lease, spec, need_of(spec.resources)))
+                self.waitlist.add(Member(lease, spec, lease.need or need_of(spec.resources)))
         self.fill()
 
     def fill(self) -> None:

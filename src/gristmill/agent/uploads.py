@@ -56,11 +56,14 @@ class Uploads:
                 os.unlink(output.path)
 
     async def _send_file(self, end: Finished, stream: Stream, path: str) -> None:
-        with open(path, "rb") as file:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             offset = 0
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
+            while chunk := await asyncio.to_thread(os.pread, descriptor, CHUNK, offset):
                 await self._send_piece(end, stream, offset, chunk)
                 offset += len(chunk)
+        finally:
+            os.close(descriptor)
 
     async def _send_piece(self, end: Finished, stream: Stream, offset: int, chunk: bytes) -> None:
         while True:

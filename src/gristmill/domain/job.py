@@ -103,10 +103,12 @@ class Learn(
     """Let what jobs of a bucket used decide what this one is reckoned to need.
 
     override: 0 the advice replaces the request, 1 only if it is larger, 2 only what was not
-    requested. disk_given: whether disk was requested, be it as 0.
+    requested. disk_given: whether disk was requested, be it as 0. seconds: the running time the
+    submitter expects; no limit.
     """
 
     bucket: Word
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)] = 3600.0
     override: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
     disk_given: bool = False
 

@@ -1,8 +1,10 @@
 """Jobs that ask for the same things share a shape."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from gristmill.domain.learning import Override, settle
 from gristmill.domain.resources import Capacity, need
 
 
@@ -10,7 +12,8 @@ class Shape(NamedTuple):
     """What an agent must have to run a member of a job.
 
     cpu_shares, memory, disk, gpus: per member. nodes: members at once. container: needs an
-    engine. constraints: labels the agent must carry, sorted.
+    engine. constraints: labels the agent must carry, sorted. bucket, override, disk_given: how
+    learning changes the amounts; seconds: the running time to reckon with, 0 if unknown.
     """
 
     cpu_shares: int
@@ -21,11 +24,35 @@ class Shape(NamedTuple):
     container: bool
     pool: str
     constraints: tuple[tuple[str, str], ...]
+    bucket: str = ""
+    override: int = 0
+    disk_given: bool = False
+    seconds: float = 0.0
 
     @property
     def need(self) -> Capacity:
         """What one member takes."""
         return need(self.cpu_shares, self.memory, self.disk, self.gpus)
+
+
+class Advice(NamedTuple):
+    """What a bucket's jobs are known to need; None where nothing was seen yet."""
+
+    memory: int | None = None
+    disk: int | None = None
+    seconds: int | None = None
+
+
+def advised(asked: Shape, advice: Advice) -> Shape:
+    """Return the shape with the amounts to reckon with."""
+    override = Override(asked.override)
+    disk = settle(asked.disk, advice.disk, override, given=asked.disk_given)
+    seconds = settle(math.ceil(asked.seconds), advice.seconds, override)
+    return asked._replace(
+        memory=settle(asked.memory, advice.memory, override),
+        disk=disk,
+        seconds=asked.seconds if seconds == math.ceil(asked.seconds) else float(seconds),
+    )
 
 
 def suits(

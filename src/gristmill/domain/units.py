@@ -95,6 +95,8 @@ def format_size_mb(megabytes: float) -> str:
 
 
 def _bare_number(text: str) -> float | None:
+    if "_" in text or not text.isascii():
+        return None
     try:
         value = float(text)
     except ValueError:

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request
+from litestar.di import NamedDependency
 
 from gristmill.domain.errors import NotAuthenticatedError, NotPermittedError
 from gristmill.domain.identity import ADMIN, READ, WRITE, Identity
 from gristmill.native.queries import check_query
 from gristmill.services.house import House
+
+TheHouse = NamedDependency[House]
+Caller = NamedDependency[Identity]
+"""Named reader, writer or admin in a handler, after what it must be allowed to do."""
 
 NO_CREDENTIAL = "send a token: 'Authorization: Bearer TOKEN'"
 

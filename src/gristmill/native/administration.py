@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 from litestar import Controller, Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, PathParameter
 
 from gristmill import __version__
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import DEFAULT_SCOPES, Identity
 from gristmill.native import documented, translate, wire
+from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json, read_yaml
 from gristmill.native.jobs import LARGEST, AnyRequest
 from gristmill.services.house import House
 from gristmill.services.tokens import parse_expires
 
-AgentNumber = Annotated[int, Parameter(ge=1, le=LARGEST, description="the agent's id")]
+AgentNumber = Annotated[int, PathParameter(ge=1, le=LARGEST, description="the agent's id")]
 
 
 class AgentRoutes(Controller):
@@ -26,7 +27,7 @@ class AgentRoutes(Controller):
     tags = ("agents",)
 
     @get(summary="List agents")
-    async def list_agents(self, house: House, reader: Identity) -> wire.AgentList:
+    async def list_agents(self, house: TheHouse, reader: Caller) -> wire.AgentList:
         """Return every agent that ever registered."""
         del reader
         return wire.AgentList(
@@ -37,7 +38,7 @@ class AgentRoutes(Controller):
         )
 
     @get("/{agent:int}", summary="One agent")
-    async def detail(self, house: House, reader: Identity, agent: AgentNumber) -> wire.AgentView:
+    async def detail(self, house: TheHouse, reader: Caller, agent: AgentNumber) -> wire.AgentView:
         """Return an agent."""
         del reader
         return await _agent(house, agent)
@@ -48,7 +49,7 @@ class AgentRoutes(Controller):
         summary="Give an agent no more work",
         responses=documented.CONFLICT,
     )
-    async def drain(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
+    async def drain(self, house: TheHouse, admin: Caller, agent: AgentNumber) -> wire.AgentView:
         """Let what runs there finish; give it nothing new."""
         del admin
         await house.agents.set_draining(agent, draining=True)
@@ -60,7 +61,7 @@ class AgentRoutes(Controller):
         summary="Give an agent work again",
         responses=documented.CONFLICT,
     )
-    async def resume(self, house: House, admin: Identity, agent: AgentNumber) -> wire.AgentView:
+    async def resume(self, house: TheHouse, admin: Caller, agent: AgentNumber) -> wire.AgentView:
         """End the draining."""
         del admin
         await house.agents.set_draining(agent, draining=False)
@@ -71,7 +72,7 @@ class AgentRoutes(Controller):
         summary="Forget an agent",
         responses=documented.CONFLICT,
     )
-    async def forget(self, house: House, admin: Identity, agent: AgentNumber) -> None:
+    async def forget(self, house: TheHouse, admin: Caller, agent: AgentNumber) -> None:
         """Take an agent that is gone off the list; 409 while it is connected or holds jobs."""
         del admin
         await house.agents.forget(agent)
@@ -91,7 +92,7 @@ class ImageRoutes(Controller):
     tags = ("images",)
 
     @get(summary="List images")
-    async def list_images(self, house: House, reader: Identity) -> wire.ImageList:
+    async def list_images(self, house: TheHouse, reader: Caller) -> wire.ImageList:
         """Return the stored images."""
         del reader
         images = await asyncio.to_thread(house.images.list)
@@ -101,7 +102,7 @@ class ImageRoutes(Controller):
         operation_class=documented.IMAGE_BODY,
         summary="Add an image",
     )
-    async def add(self, request: AnyRequest, house: House, admin: Identity) -> wire.ImageView:
+    async def add(self, request: AnyRequest, house: TheHouse, admin: Caller) -> wire.ImageView:
         """Add an image from a folder or archive on the server."""
         del admin
         new = await read_json(request, wire.NewImage)
@@ -110,7 +111,7 @@ class ImageRoutes(Controller):
         return translate.image_view(image)
 
     @delete("/{name:path}", summary="Remove an image")
-    async def remove(self, house: House, admin: Identity, name: str) -> None:
+    async def remove(self, house: TheHouse, admin: Caller, name: FromPath[str]) -> None:
         """Remove an image; jobs that use it now keep it until they end."""
         del admin
         await asyncio.to_thread(house.images.remove, name.removeprefix("/"))
@@ -135,7 +136,7 @@ class TokenRoutes(Controller):
     tags = ("tokens",)
 
     @get(summary="List credentials")
-    async def list_tokens(self, house: House, admin: Identity) -> wire.TokenList:
+    async def list_tokens(self, house: TheHouse, admin: Caller) -> wire.TokenList:
         """Return the credentials in force; never their secrets."""
         del admin
         return wire.TokenList(
@@ -157,7 +158,7 @@ class TokenRoutes(Controller):
         operation_class=documented.TOKEN_BODY,
         summary="Give out a credential",
     )
-    async def create(self, request: AnyRequest, house: House, admin: Identity) -> wire.TokenSecret:
+    async def create(self, request: AnyRequest, house: TheHouse, admin: Caller) -> wire.TokenSecret:
         """Give out a JWT or an API key; its secret is in this reply only."""
         del admin
         data = await read_json(request, wire.NewToken)
@@ -174,7 +175,7 @@ class TokenRoutes(Controller):
         )
 
     @delete("/{token:str}", summary="Revoke a credential")
-    async def revoke(self, house: House, admin: Identity, token: str) -> None:
+    async def revoke(self, house: TheHouse, admin: Caller, token: FromPath[str]) -> None:
         """End a credential at once."""
         del admin
         await house.tokens.revoke(token)
@@ -195,10 +196,10 @@ class DeclarationRoutes(Controller):
     async def apply(
         self,
         request: AnyRequest,
-        house: House,
-        admin: Identity,
-        prune: bool = False,
-        dry_run: bool = False,
+        house: TheHouse,
+        admin: Caller,
+        prune: FromQuery[bool] = False,
+        dry_run: FromQuery[bool] = False,
     ) -> wire.AppliedView:
         """Make true what the YAML body says, all of it or nothing."""
         del admin
@@ -209,13 +210,13 @@ class DeclarationRoutes(Controller):
         )
 
     @get("/export", summary="Export declarations", media_type="application/yaml")
-    async def export(self, house: House, admin: Identity) -> Response[str]:
+    async def export(self, house: TheHouse, admin: Caller) -> Response[str]:
         """Return everything declared, secrets left out."""
         del admin
         return Response(await house.declarations.export(), media_type="application/yaml")
 
     @get("/info", summary="Server and caller")
-    async def info(self, house: House, reader: Identity) -> wire.Info:
+    async def info(self, house: TheHouse, reader: Caller) -> wire.Info:
         """Return what the server is, and who the caller is to it."""
         return wire.Info(
             __version__,

@@ -15,13 +15,14 @@ from gristmill.domain.errors import (
 )
 from gristmill.domain.identity import AGENT
 from gristmill.native.access import identify, require
-from gristmill.protocol.messages import LeaseRequest, Register, Report
+from gristmill.protocol.messages import Held, LeaseRequest, Register, Report, Stream
 from gristmill.services.house import House
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_UPLOAD_NUMBERS = ("agent", "job", "attempt", "rank", "stream", "offset")
 _encode = msgspec.msgpack.Encoder().encode
 _register = msgspec.msgpack.Decoder(Register).decode
 _lease = msgspec.msgpack.Decoder(LeaseRequest).decode
@@ -67,11 +68,29 @@ class AgentDoor:
             return _encode(await agents.report(_report(body)))
         if path == "/agent/register":
             return _encode(await agents.register(_register(body)))
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        if path == "/agent/upload":
+            await self._upload({name: values[0] for name, values in query.items()}, body)
+            return b""
         if path.startswith("/agent/output/"):
-            ended = parse_qs(scope["query_string"].decode("latin-1")).get("ended") == ["1"]
+            ended = query.get("ended") == ["1"]
             self._house.outputs.answered(int(path.rpartition("/")[2]), body, ended=ended)
             return b""
         raise ValueError(f"agents have nothing to say at {path}")
+
+    async def _upload(self, query: dict[str, str], body: bytes) -> None:
+        """Store a piece of a large output. Raises ValueError when the query makes no sense."""
+        agent, job, attempt, rank, stream, offset = (
+            int(query.get(name, "")) for name in _UPLOAD_NUMBERS
+        )
+        await self._house.outputs.take_in(
+            agent,
+            query.get("instance", ""),
+            Held(job, attempt, rank),
+            Stream(stream),
+            offset,
+            body,
+        )
 
 
 async def _read(receive: Receive) -> bytes:

@@ -88,4 +88,4 @@ def openapi_document() -> dict[str, Any]:
 @get("/v1/openapi.json", sync_to_thread=True)
 def openapi_json() -> Response[dict[str, Any]]:
     """Return the OpenAPI document; anybody may read it."""
-    return Response(openapi_document(), media_type="application/vnd.oai.openapi+json")
+    return Response(openapi_document(), media_type="application/json")

@@ -8,9 +8,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gristmill.domain.errors import UnavailableError
-from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
-from gristmill.services.house import House
+from gristmill.native.access import Caller, TheHouse
 
 READY_LIMIT = 5.0
 """Seconds the database has to answer."""
@@ -30,7 +29,7 @@ async def healthz() -> dict[str, str]:
     tags=["health"],
     summary="Whether work can be taken",
 )
-async def readyz(house: House) -> dict[str, str]:
+async def readyz(house: TheHouse) -> dict[str, str]:
     """Answer 200 when a durable write goes through and the disk has room, else 503."""
     try:
         async with asyncio.timeout(READY_LIMIT):
@@ -49,7 +48,7 @@ async def readyz(house: House) -> dict[str, str]:
     summary="Prometheus metrics",
     media_type="text/plain",
 )
-async def metrics(house: House, reader: Identity) -> Response[bytes]:
+async def metrics(house: TheHouse, reader: Caller) -> Response[bytes]:
     """Return gauges in Prometheus' text format; counts come from counters."""
     counts = await house.listing.counts(reader, None, None)
     agents = await house.agents.overview()

@@ -4,12 +4,13 @@ import math
 from typing import Annotated, Any, Literal
 
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromQuery, HeaderParameter, PathParameter, QueryParameter
 
 from gristmill.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.job import JobSpec
 from gristmill.native import documented, translate, wire
+from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_jobs, read_json
 from gristmill.services.house import House
 from gristmill.services.queue.control import Changed
@@ -19,12 +20,12 @@ from gristmill.services.queue.submit import Submission
 DEFAULT_PAGE = 100
 LARGEST = (1 << 63) - 1
 
-JobNumber = Annotated[int, Parameter(ge=1, le=LARGEST, description="the job's id")]
-QueryText = Annotated[str, Parameter(max_length=512)]
+JobNumber = Annotated[int, PathParameter(ge=1, le=LARGEST, description="the job's id")]
+QueryText = Annotated[str | None, QueryParameter(max_length=512)]
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         pattern=r"^[ -~]{1,255}$",
         description="sent again with the same key, nothing is added and the first ids come back",
     ),
@@ -46,8 +47,8 @@ class JobRoutes(Controller):
     async def submit(
         self,
         request: AnyRequest,
-        house: House,
-        writer: Identity,
+        house: TheHouse,
+        writer: Caller,
         idempotency_key: IdempotencyKey = None,
     ) -> Response[wire.JobView | wire.SubmittedMany]:
         """Add a job (an object) or many (an array), all or none; 201 once they are on disk."""
@@ -64,26 +65,28 @@ class JobRoutes(Controller):
     @get(summary="List jobs")
     async def list_jobs(
         self,
-        house: House,
-        reader: Identity,
+        house: TheHouse,
+        reader: Caller,
         states: Annotated[
             list[str] | None,
-            Parameter(query="state", description="states, repeated or separated by commas"),
+            QueryParameter(name="state", description="states, repeated or separated by commas"),
         ] = None,
         ids: Annotated[
-            list[str] | None, Parameter(description="ids, repeated or separated by commas")
+            list[str] | None, QueryParameter(description="ids, repeated or separated by commas")
         ] = None,
-        group: QueryText | None = None,
-        owner: QueryText | None = None,
-        name: QueryText | None = None,
-        key: QueryText | None = None,
+        group: QueryText = None,
+        owner: QueryText = None,
+        name: QueryText = None,
+        key: QueryText = None,
         label: Annotated[
-            list[str] | None, Parameter(description="KEY=VALUE; repeat it to ask for several")
+            list[str] | None, QueryParameter(description="KEY=VALUE; repeat it to ask for several")
         ] = None,
-        dialect: QueryText | None = None,
-        limit: Annotated[int, Parameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
-        cursor: Annotated[str, Parameter(description="next of the page before")] | None = None,
-        order: Literal["newest", "oldest"] = "newest",
+        dialect: QueryText = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
+        cursor: Annotated[
+            str | None, QueryParameter(description="next of the page before")
+        ] = None,
+        order: FromQuery[Literal["newest", "oldest"]] = "newest",
     ) -> wire.JobPage:
         """Return a page of the jobs that meet every condition, by id."""
         wanted = JobFilter(
@@ -108,10 +111,10 @@ class JobRoutes(Controller):
     @get("/counts", summary="Count jobs by state")
     async def counts(
         self,
-        house: House,
-        reader: Identity,
-        group: QueryText | None = None,
-        owner: QueryText | None = None,
+        house: TheHouse,
+        reader: Caller,
+        group: QueryText = None,
+        owner: QueryText = None,
     ) -> wire.Counts:
         """Return counts from counters, however many jobs there are."""
         counts = await house.listing.counts(reader, group, owner)
@@ -121,17 +124,17 @@ class JobRoutes(Controller):
         "/{job:int}",
         summary="One job with all that is known of it",
     )
-    async def detail(self, house: House, reader: Identity, job: JobNumber) -> wire.JobDetail:
+    async def detail(self, house: TheHouse, reader: Caller, job: JobNumber) -> wire.JobDetail:
         """Return the job, its spec, its attempts, and why it is in its state."""
         return await _detail(house, reader, job)
 
     @get("/{job:int}/wait", summary="Wait for a job to end")
     async def wait(
         self,
-        house: House,
-        reader: Identity,
+        house: TheHouse,
+        reader: Caller,
         job: JobNumber,
-        timeout: Annotated[float, Parameter(ge=0, le=60)] = 30.0,  # noqa: ASYNC109 - a wire name
+        timeout: Annotated[float, QueryParameter(ge=0, le=60)] = 30.0,  # noqa: ASYNC109 - a wire name
     ) -> wire.JobView:
         """Return as soon as the job has ended, or after timeout seconds."""
         if math.isnan(timeout):
@@ -145,7 +148,7 @@ class JobRoutes(Controller):
         summary="Cancel a job",
         responses=documented.CONFLICT,
     )
-    async def cancel(self, house: House, writer: Identity, job: JobNumber) -> wire.JobView:
+    async def cancel(self, house: TheHouse, writer: Caller, job: JobNumber) -> wire.JobView:
         """End the job; 409 when it has ended already."""
         changed = await house.control.cancel(writer, [job])
         _expect(changed, job, "cancelled")
@@ -157,7 +160,7 @@ class JobRoutes(Controller):
         summary="Run an ended job again",
         responses=documented.CONFLICT,
     )
-    async def retry(self, house: House, writer: Identity, job: JobNumber) -> wire.JobView:
+    async def retry(self, house: TheHouse, writer: Caller, job: JobNumber) -> wire.JobView:
         """Put the job back with a fresh retry budget; 409 while it is active."""
         changed = await house.control.retry(writer, [job])
         _expect(changed, job, "retried")
@@ -170,7 +173,7 @@ class JobRoutes(Controller):
         summary="Cancel many jobs",
     )
     async def cancel_many(
-        self, request: AnyRequest, house: House, writer: Identity
+        self, request: AnyRequest, house: TheHouse, writer: Caller
     ) -> wire.ChangedJobs:
         """End jobs chosen by id, or by group and states."""
         ids = await _chosen(house, writer, await read_json(request, wire.JobChoice))
@@ -183,7 +186,7 @@ class JobRoutes(Controller):
         summary="Run many ended jobs again",
     )
     async def retry_many(
-        self, request: AnyRequest, house: House, writer: Identity
+        self, request: AnyRequest, house: TheHouse, writer: Caller
     ) -> wire.ChangedJobs:
         """Put jobs back, chosen by id, or by group and states."""
         ids = await _chosen(house, writer, await read_json(request, wire.JobChoice))
@@ -194,7 +197,7 @@ class JobRoutes(Controller):
         summary="Forget an ended job",
         responses=documented.CONFLICT,
     )
-    async def forget(self, house: House, writer: Identity, job: JobNumber) -> None:
+    async def forget(self, house: TheHouse, writer: Caller, job: JobNumber) -> None:
         """Delete the job with its history and output; 409 while it is active."""
         await house.control.forget(writer, job)
 

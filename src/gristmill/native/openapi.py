@@ -28,6 +28,7 @@ _OPEN = ("/healthz", "/readyz")
 """Paths that need no credential."""
 
 _REFERENCE = "#/components/schemas/{name}"
+_ERROR_REPLY = {"$ref": _REFERENCE.format(name="ErrorReply")}
 _SHAPES = (
     JobSpec,
     *(
@@ -60,7 +61,9 @@ def _operations(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _mend_parameter(parameter: Json) -> None:
-    """A parameter that may be left out is not one that may be null."""
+    """A parameter that may be left out is not one that may be null; what is false goes unsaid."""
+    for flag in ("deprecated", "allowEmptyValue", "allowReserved"):
+        parameter.pop(flag, None)
     schema = parameter["schema"]
     choices = schema.pop("oneOf", [])
     for choice in choices:
@@ -82,7 +85,7 @@ def _add_errors(path: str, operation: Json) -> None:
     for status in _statuses(path, operation):
         responses[str(status)] = {
             "description": _ERRORS[status],
-            "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(name="ErrorReply")}}},
+            "content": {"application/json": {"schema": _ERROR_REPLY}},
         }
     if "503" in responses:
         responses["503"]["headers"] = {

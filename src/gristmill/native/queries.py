@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
-from litestar.params import ParameterKwarg
+from litestar.params import HeaderParameter, ParameterKwarg
 from litestar.typing import FieldDefinition
 
 from gristmill.domain.errors import InvalidInputError, NotFoundError
@@ -57,7 +57,7 @@ def _fields(request: AnyRequest) -> dict[str, FieldDefinition]:
 def _wire_name(field: FieldDefinition) -> str:
     kwarg = field.kwarg_definition
     if isinstance(kwarg, ParameterKwarg):
-        return kwarg.query or kwarg.header or field.name
+        return kwarg.name or field.name
     return field.name
 
 
@@ -66,13 +66,8 @@ def _query_fields(request: AnyRequest) -> dict[str, FieldDefinition]:
     return {
         _wire_name(field): field
         for name, field in _fields(request).items()
-        if name not in inner and not _from_header(field)
+        if name not in inner and not isinstance(field.kwarg_definition, HeaderParameter)
     }
-
-
-def _from_header(field: FieldDefinition) -> bool:
-    kwarg = field.kwarg_definition
-    return isinstance(kwarg, ParameterKwarg) and bool(kwarg.header)
 
 
 def _takes_several(field: FieldDefinition) -> bool:

@@ -7,13 +7,13 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Controller, Response, get
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from gristmill.domain.errors import NotAuthenticatedError
 from gristmill.domain.identity import Identity
 from gristmill.native import documented
-from gristmill.native.access import identify
+from gristmill.native.access import Caller, TheHouse, identify
 from gristmill.native.jobs import LARGEST, AnyRequest, JobNumber
 from gristmill.native.wire import EventView
 from gristmill.protocol.messages import Stream
@@ -28,11 +28,13 @@ TEXT = "text/plain; charset=utf-8"
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
-Offset = Annotated[int, Parameter(ge=0, le=LARGEST_OFFSET, description="bytes to skip")]
-Limit = Annotated[int, Parameter(ge=1, le=MOST_AT_ONCE, description="bytes at most")]
-Attempt = Annotated[int, Parameter(ge=0, le=1 << 31, description="its number, not the last one")]
-Rank = Annotated[int, Parameter(ge=0, le=10_000, description="member of a gang")]
-Follow = Annotated[bool, Parameter(description="go on until the job has ended")]
+Offset = Annotated[int, QueryParameter(ge=0, le=LARGEST_OFFSET, description="bytes to skip")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_AT_ONCE, description="bytes at most")]
+Attempt = Annotated[
+    int | None, QueryParameter(ge=0, le=1 << 31, description="its number; else the last one")
+]
+Rank = Annotated[int, QueryParameter(ge=0, le=10_000, description="member of a gang")]
+Follow = Annotated[bool, QueryParameter(description="go on until the job has ended")]
 
 
 class OutputRoutes(Controller):
@@ -50,12 +52,12 @@ class OutputRoutes(Controller):
     async def stdout(
         self,
         request: AnyRequest,
-        house: House,
-        reader: Identity,
+        house: TheHouse,
+        reader: Caller,
         job: JobNumber,
         offset: Offset = 0,
         limit: Limit = MOST_A_READ,
-        attempt: Attempt | None = None,
+        attempt: Attempt = None,
         rank: Rank = 0,
         follow: Follow = False,
     ) -> Response[bytes]:
@@ -74,12 +76,12 @@ class OutputRoutes(Controller):
     async def stderr(
         self,
         request: AnyRequest,
-        house: House,
-        reader: Identity,
+        house: TheHouse,
+        reader: Caller,
         job: JobNumber,
         offset: Offset = 0,
         limit: Limit = MOST_A_READ,
-        attempt: Attempt | None = None,
+        attempt: Attempt = None,
         rank: Rank = 0,
         follow: Follow = False,
     ) -> Response[bytes]:
@@ -130,13 +132,13 @@ async def _while_welcome(request: AnyRequest, source: AsyncGenerator[T, None]) -
 
 
 EventNumber = Annotated[
-    int, Parameter(ge=0, le=LARGEST, description="id of the event to go on behind")
+    int | None, QueryParameter(ge=0, le=LARGEST, description="id of the event to go on behind")
 ]
 
 LastEventId = Annotated[
     str | None,
-    Parameter(
-        header="Last-Event-ID",
+    HeaderParameter(
+        name="Last-Event-ID",
         pattern=r"^[0-9]{0,18}$",
         description="as after, and stronger: browsers send it when they come back",
     ),
@@ -153,13 +155,15 @@ class EventRoutes(Controller):
     async def events(
         self,
         request: AnyRequest,
-        house: House,
-        reader: Identity,
+        house: TheHouse,
+        reader: Caller,
         last_event_id: LastEventId = None,
-        after: EventNumber | None = None,
-        job: JobNumber | None = None,
+        after: EventNumber = None,
+        job: Annotated[
+            int | None, QueryParameter(ge=1, le=LARGEST, description="only events of this job")
+        ] = None,
         kind: Annotated[
-            str, Parameter(max_length=100, description="how the kinds wanted begin")
+            str, QueryParameter(max_length=100, description="how the kinds wanted begin")
         ] = "",
     ) -> Response[bytes]:
         """Stream events from now on, or after the id in Last-Event-ID or ``after``."""

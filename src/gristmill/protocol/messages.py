@@ -21,6 +21,11 @@ class Stream(IntEnum):
     STDERR = 2
 
 
+def output_name(job: int, attempt: int, rank: int, stream: Stream) -> str:
+    """Name of the file that holds a large output, on the agent's side and on the server's."""
+    return f"{job}.{attempt}.{rank}.{'out' if stream is Stream.STDOUT else 'err'}"
+
+
 class _Message(msgspec.Struct, array_like=True, frozen=True):
     pass
 
@@ -78,7 +83,10 @@ class GangPlace(_Message, frozen=True):
 
 
 class Lease(_Message, frozen=True):
-    """One member of a job to run. spec is the stored msgpack of a JobSpec."""
+    """One member of a job to run.
+
+    spec: the stored msgpack of a JobSpec. need: what to reckon with, where that was learned.
+    """
 
     job: int
     attempt: int
@@ -87,7 +95,7 @@ class Lease(_Message, frozen=True):
     spec: msgspec.Raw
     env: dict[str, str]
     gang: GangPlace | None = None
-    images: dict[str, str] = {}
+    need: Capacity | None = None
 
 
 class ReadOutput(_Message, frozen=True):
@@ -131,7 +139,8 @@ class LeaseReply(_Message, frozen=True):
 class Output(_Message, frozen=True):
     """The whole of one finished stream: its size and either its bytes or where they are.
 
-    data: when small. path: a file the server can read. Neither: it was uploaded.
+    data: when small. path: the agent's file otherwise; beside the server it is in the server's
+    own outputs folder, from elsewhere it was uploaded before. Its name is that of output_name.
     """
 
     size: int

@@ -16,7 +16,7 @@ from gristmill.server.asgi import (
 )
 
 EVERYWHERE = frozenset({"http", "https", "unix"})
-NATIVE_PREFIXES = ("/v1", "/v2", "/ui", "/docs", "/metrics", "/healthz", "/readyz", "/agent")
+NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 
 
 class Route(NamedTuple):

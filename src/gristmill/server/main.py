@@ -15,7 +15,7 @@ from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
 from gristmill.engine.local import LocalEngine
 from gristmill.native.agent_door import AgentDoor
-from gristmill.native.app import create_native_app
+from gristmill.native.app import create_native_app, openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
 from gristmill.server.gateway import Gateway, Route, native_routes
@@ -34,6 +34,7 @@ from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
 from gristmill.store.database import Database, open_database
+from gristmill.web.app import create_web_app
 
 STOP_GRACE = 5.0
 """Seconds that requests in progress get when the server stops."""
@@ -90,8 +91,10 @@ class Server:
     def _app(self) -> App:
         settings = self._settings
         native: App = create_native_app(self._house)  # type: ignore[assignment]
+        web: App = create_web_app(self._house, openapi_document)  # type: ignore[assignment]
         routes = [Route("/agent", AgentDoor(self._house))]
-        routes += [route for route in native_routes(native) if route.prefix != "/agent"]
+        routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
+        routes += native_routes(native)
         limits = RequestLimits(
             max_body=settings.max_body * MB,
             max_requests=settings.max_requests,
@@ -141,7 +144,7 @@ class Server:
         leftovers = await asyncio.to_thread(kill_leftovers, node, lambda: False, self._chance)
         if leftovers:
             log.warning("agent.leftovers_ended", node=node, processes=len(leftovers))
-        await self._house.agents.node_died(node)
+        await self._house.lost_agents.node_died(node)
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT."""

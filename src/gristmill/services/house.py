@@ -12,6 +12,8 @@ from gristmill.services.agents import AgentRules, Agents
 from gristmill.services.declarations import Declarations
 from gristmill.services.events import Events
 from gristmill.services.keyring import open_keyring
+from gristmill.services.lost_agents import LostAgents
+from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
 from gristmill.services.queue.control import Control
 from gristmill.services.queue.core import QueueCore
@@ -47,7 +49,7 @@ class House:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
         self.engine = engine
-        self.core = QueueCore(database, chance)
+        self.core = QueueCore(database, chance, OutputFiles(home / "outputs"))
         self.registry = Registry()
         keyring = open_keyring(home, chance)
         self.tokens = Tokens(database, chance, keyring)
@@ -57,10 +59,17 @@ class House:
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
         self.listing = Listing(self.core, self.registry)
-        self.outputs = Outputs(self.core, self.registry, self.listing, home / "outputs")
+        self.outputs = Outputs(self.core, self.registry, self.listing)
         self.events = Events(self.core)
         self.waits = Waits(self.core, self.listing)
-        self.agents = Agents(self.core, self.registry, rules or AgentRules())
+        rules = rules or AgentRules()
+        self.lost_agents = LostAgents(
+            self.core,
+            self.registry,
+            lost_after=rules.lost_after,
+            fence_after=rules.fence_after,
+        )
+        self.agents = Agents(self.core, self.registry, rules, self.lost_agents)
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
@@ -69,11 +78,11 @@ class House:
     async def start(self) -> None:
         """Fill the caches and start the loops."""
         await self.core.load()
-        await self.agents.load()
+        await self.lost_agents.load()
         loops = (
             self.dispatcher.run,
             self.timers.run,
-            self.agents.watch,
+            self.lost_agents.watch,
             self.housekeeping.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]

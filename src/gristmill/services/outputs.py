@@ -1,27 +1,30 @@
 """What jobs wrote: read from the store, from files, or from the agent that runs them now."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator
 from itertools import count
-from pathlib import Path
 from typing import NamedTuple
 
-from gristmill.domain.errors import NotFoundError
+from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import HELD, JobState
-from gristmill.protocol.messages import ReadOutput, Stream
+from gristmill.protocol.messages import Held, ReadOutput, Stream, output_name
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.listing import Listing
 from gristmill.services.queue.registry import Registry
 from gristmill.services.waiting import pause
 from gristmill.store.database import Transaction
+from gristmill.store.jobs import get_heads
 
 MOST_A_READ = 1 << 20
 """Bytes returned at once when the caller names no limit."""
 
 FOLLOW_INTERVAL = 0.25
 """Seconds between looks at the output of a running job that somebody follows."""
+
+MOST_A_PIECE = 4 << 20
+LARGEST_UPLOAD = 1 << 40
+"""Bytes of one stream that an agent elsewhere may send, in pieces of at most so many."""
 
 AGENT_LIMIT = 10.0
 """Seconds an agent has to answer."""
@@ -38,9 +41,8 @@ class OutputChunk(NamedTuple):
 class Outputs:
     """Reads output streams, finished or growing."""
 
-    def __init__(self, core: QueueCore, registry: Registry, listing: Listing, folder: Path) -> None:
+    def __init__(self, core: QueueCore, registry: Registry, listing: Listing) -> None:
         self._core, self._registry, self._listing = core, registry, listing
-        self._folder = os.path.realpath(folder)
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[bytes | None]] = {}
 
@@ -114,6 +116,21 @@ class Outputs:
         if future is not None and not future.done():
             future.set_result(None if ended else data)
 
+    async def take_in(
+        self, agent: int, instance: str, member: Held, stream: Stream, offset: int, data: bytes
+    ) -> None:
+        """Store a piece of a stream that is too large for a report, sent ahead of it.
+
+        offset: bytes sent before; 0 begins anew. Raises ConflictError when the agent must
+        register again, InvalidInputError when this piece is not wanted, UnavailableError.
+        """
+        self._registry.get(agent, instance)
+        if not 0 <= offset <= LARGEST_UPLOAD or len(data) > MOST_A_PIECE:
+            raise InvalidInputError(f"{len(data)} bytes at {offset} are too many", "offset")
+        await self._core.database.read(lambda tx: _check_holds(tx, agent, member))
+        name = output_name(member.job, member.attempt, member.rank, stream)
+        await asyncio.to_thread(self._core.outputs.write, name, offset, data)
+
     async def _ask_agent(
         self,
         number: int,
@@ -167,17 +184,16 @@ class Outputs:
             return b""
         _, data, path = row
         if path:
-            return self._from_file(path, offset, limit)
+            return self._core.outputs.read(path, offset, limit)
         return bytes(data or b"")[offset : offset + limit]
 
-    def _from_file(self, path: str, offset: int, limit: int) -> bytes:
-        """Read a file below the outputs folder, and no other: the path came from an agent."""
-        real = os.path.realpath(path)
-        if os.path.commonpath([real, self._folder]) != self._folder:
-            return b""
-        try:
-            with open(real, "rb") as file:
-                file.seek(offset)
-                return file.read(limit)
-        except FileNotFoundError:
-            return b""
+
+def _check_holds(tx: Transaction, agent: int, member: Held) -> None:
+    """Raise InvalidInputError unless the agent has this member of the current attempt."""
+    head = next(iter(get_heads(tx, [member.job])), None)
+    if head is not None and head.attempt == member.attempt and head.state in HELD:
+        gang = tx.all("get_gang_members", job=member.job, attempt=member.attempt)
+        holders = {rank: number for rank, number, _ in gang} or {0: head.agent_id}
+        if holders.get(member.rank) == agent:
+            return
+    raise InvalidInputError(f"the agent does not hold member {member.rank} of job {member.job}")

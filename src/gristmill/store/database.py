@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,7 +82,10 @@ class Database:
         try:
             self._writer = self._connect(True)
             migrate(self._writer)
-        except StoreBrokenError as error:
+        except (StoreBrokenError, UnavailableError) as error:
+            self._drop_writer()
+            if isinstance(error, UnavailableError):
+                raise
             raise UnavailableError(f"cannot open the database: {error}") from error
         self._thread.start()
 
@@ -119,7 +123,7 @@ class Database:
             finally:
                 connection.rollback()
         except StoreBrokenError as error:
-            self._local.connection = None
+            self._drop_reader()
             raise UnavailableError(LOCK_LOST) from error
 
     def _reader(self) -> Connection:
@@ -130,16 +134,25 @@ class Database:
             self._open_readers.append(connection)
         return connection
 
+    def _drop_reader(self) -> None:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            self._local.connection = None
+            self._open_readers.remove(connection)
+            connection.close()
+
     def _write_loop(self) -> None:
         while True:
             callers = self._next_callers()
             if callers is None:
                 break
             outcomes = self._commit_together(callers)
-            callers[0].loop.call_soon_threadsafe(_deliver, outcomes)
+            try:
+                callers[0].loop.call_soon_threadsafe(_deliver, outcomes)
+            except RuntimeError:
+                log.warning("store.callers_gone", callers=len(callers))
             self._keep_house()
-        if self._writer is not None:
-            self._writer.close()
+        self._drop_writer()
 
     def _next_callers(self) -> list[_Caller] | None:
         first = self._queue.get()
@@ -193,7 +206,12 @@ class Database:
         try:
             self._writer.rollback()
         except StoreBrokenError:
-            self._writer = None
+            self._drop_writer()
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def _keep_house(self) -> None:
         if self._writer is None:
@@ -207,13 +225,18 @@ class Database:
 def _deliver(outcomes: list[_Outcome]) -> None:
     for outcome in outcomes:
         future = outcome.caller.future
-        if not future.done():
-            if outcome.error is not None:
-                future.set_exception(outcome.error)
-            else:
-                future.set_result(outcome.value)
-        for act in outcome.acts:
+        if future.done():
+            continue
+        if outcome.error is not None:
+            future.set_exception(outcome.error)
+        else:
+            future.set_result(outcome.value)
+    # Callers go on only after this callback, so every act still comes before them.
+    for act in chain.from_iterable(outcome.acts for outcome in outcomes):
+        try:
             act()
+        except Exception:
+            log.exception("store.act_failed")
 
 
 def open_database(url: str, home: Path) -> Database:

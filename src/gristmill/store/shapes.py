@@ -1,43 +1,79 @@
-"""Shapes and their numbers."""
+"""Shapes and their numbers, and what was learned about them."""
+
+from collections import defaultdict
 
 import msgspec
 
-from gristmill.domain.shape import Shape
+from gristmill.domain.learning import ROUNDING, Resource, advise, observe
+from gristmill.domain.shape import Advice, Shape, advised
 from gristmill.store.database import Transaction
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 
+Seen = dict[Resource, list[int]]
+
 
 class Shapes:
-    """Every shape, both ways; small, so all of it is kept in memory."""
+    """Every shape, both ways; small, so all of it is kept in memory.
+
+    by_id holds what is to be reckoned with now: for shapes that learn, the advice is in it.
+    """
 
     def __init__(self) -> None:
-        self._ids: dict[Shape, int] = {}
         self.by_id: dict[int, Shape] = {}
+        self._ids: dict[Shape, int] = {}
+        self._seen: defaultdict[str, Seen] = defaultdict(lambda: defaultdict(list))
 
     def load(self, tx: Transaction) -> None:
-        """Read the shapes that the database has."""
-        for number, *columns, constraints in tx.all("get_shapes", after=0):
-            shares, memory, disk, gpus, nodes, container, pool = columns
+        """Read what the database has."""
+        for bucket, resource, value in tx.all("get_learned"):
+            self._seen[bucket][Resource(resource)].append(value)
+        for number, *columns in tx.all("get_shapes", after=0):
+            shares, memory, disk, gpus, nodes, container, pool, constraints = columns[:8]
+            bucket, override, disk_given, seconds = columns[8:]
             shape = Shape(
-                shares, memory, disk, gpus, nodes, bool(container), pool, _decode(constraints)
-            )
+                shares, memory, disk, gpus, nodes, bool(container), pool, _decode(constraints),
+                bucket, override, bool(disk_given), seconds,
+            )  # fmt: skip
             self._remember(number, shape)
 
     def number(self, tx: Transaction, shape: Shape) -> int:
-        """Return the number of a shape, giving it one when it is new."""
+        """Return the number of a shape as it was asked for, giving it one when it is new."""
         known = self._ids.get(shape)
         if known is not None:
             return known
         values = shape._asdict()
         values["container"] = int(shape.container)
+        values["disk_given"] = int(shape.disk_given)
         values["constraints"] = _encode(shape.constraints).decode()
         row = tx.one("find_shape", **values) or tx.must("insert_shape", **values)
         number: int = row[0]
         tx.after_commit(lambda: self._remember(number, shape))
         return number
 
+    def learn(self, tx: Transaction, bucket: str, resource: Resource, value: int) -> None:
+        """Take note of what a job of a bucket used."""
+        if value in self._seen[bucket][resource]:
+            return
+        tx.many("insert_learned", [(bucket, int(resource), value)])
+        tx.after_commit(lambda: self._learned(bucket, resource, value))
+
+    def _learned(self, bucket: str, resource: Resource, value: int) -> None:
+        if observe(self._seen[bucket][resource], value):
+            for asked, number in self._ids.items():
+                if asked.bucket == bucket:
+                    self.by_id[number] = advised(asked, self._advice(bucket))
+
+    def _advice(self, bucket: str) -> Advice:
+        seen = self._seen[bucket]
+        return Advice(
+            *(
+                advise(seen[resource], ROUNDING[resource])
+                for resource in (Resource.MEMORY, Resource.DISK, Resource.TIME)
+            )
+        )
+
     def _remember(self, number: int, shape: Shape) -> None:
         self._ids[shape] = number
-        self.by_id[number] = shape
+        self.by_id[number] = advised(shape, self._advice(shape.bucket)) if shape.bucket else shape

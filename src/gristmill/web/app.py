@@ -105,7 +105,7 @@ def _on_own_error(_: AnyRequest, error: GristmillError) -> Response[str]:
     return _page(status, title, f"{error}.", {"Retry-After": "1"} if status == 503 else None)
 
 
-def _on_validation(_: AnyRequest, error: ValidationException) -> Response[str]:
+def _on_validation(_: AnyRequest, __: ValidationException) -> Response[str]:
     return _page(400, "That cannot be shown", "A part of this address does not fit.")
 
 

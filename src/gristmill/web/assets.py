@@ -3,17 +3,19 @@
 import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import Annotated
 
 from litestar import Response, get
-from litestar.params import Parameter
-from typing import Annotated
+from litestar.params import FromPath, QueryParameter
 
 from gristmill.domain.errors import NotFoundError
 
+Version = Annotated[str, QueryParameter(name="v")]
+
 FOREVER = "public, max-age=31536000, immutable"
 _TYPES = {
-    "gristmill.css": "text/css; charset=utf-8",
-    "gristmill.js": "text/javascript; charset=utf-8",
+    "gristmill.css": "text/css",
+    "gristmill.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -34,9 +36,7 @@ def asset_url(name: str) -> str:
 
 
 @get("/ui/static/{name:str}")
-async def asset(
-    name: str, version: Annotated[str, Parameter(query="v")] = ""
-) -> Response[bytes]:
+async def asset(name: FromPath[str], version: Version = "") -> Response[bytes]:
     """Serve a file; one asked for by its digest may be kept for ever."""
     if name not in _TYPES:
         raise NotFoundError(f"there is no file {name!r}")

@@ -1,5 +1,6 @@
 """/docs: the native interface's OpenAPI document as a page that needs nothing from elsewhere."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import groupby
@@ -10,8 +11,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from gristmill.web.layout import page, respond
 from gristmill.web.markup import Child, Markup, tag
-from gristmill.web.openapi import Document, Operation, Parameter
-from gristmill.web.schemas import example_call, fields_table, type_text
+from gristmill.web.openapi import Document, Operation, Parameter, Reply
+from gristmill.web.schemas import default_text, example_call, fields_table, type_text
 
 Source = Callable[[], dict[str, Any]]
 
@@ -19,14 +20,14 @@ Source = Callable[[], dict[str, Any]]
 def docs_route(openapi: Source) -> HTTPRouteHandler:
     """Return the route of the page; openapi: makes the document, once."""
 
-    @cache
+    @cache  # the document does not change while the server runs
     def content() -> Markup:
         return docs_page(Document(openapi()))
 
     @get("/docs")
     async def docs() -> Response[str]:
         """Show the documentation; it tells no secrets, so nobody is asked who they are."""
-        return respond(content())
+        return respond(await asyncio.to_thread(content))
 
     return docs
 
@@ -138,7 +139,7 @@ def _parameters(parameters: list[Parameter], document: Document) -> Child:
             "tr",
             tag("td", tag("code", found.name), _required(found.required)),
             tag("td", found.where),
-            tag("td", type_text(found.schema, document)),
+            tag("td", type_text(found.schema, document), default_text(found.schema)),
             tag("td", found.description),
         )
         for found in parameters
@@ -158,23 +159,31 @@ def _body(operation: Operation, document: Document) -> Child:
         tag(
             "p",
             tag("code", operation.body.media_type),
-            " – ",
+            ": ",
             type_text(operation.body.schema, document),
         ),
     ]
 
 
-def _replies(operation: Operation, document: Document) -> Child:
-    rows = [
-        tag(
-            "tr",
-            tag("td", tag("code", reply.status)),
-            tag("td", tag("code", reply.media_type) if reply.media_type else None),
-            tag("td", type_text(reply.schema, document) if reply.schema else "no body"),
+def _replies(operation: Operation, document: Document) -> list[Child]:
+    """Return the replies; those that look the same share a row."""
+    rows = []
+    for (media_type, _), members in groupby(operation.replies, _look):
+        alike = list(members)
+        schema = alike[0].schema
+        rows.append(
+            tag(
+                "tr",
+                tag("td", [[tag("code", reply.status), " "] for reply in alike]),
+                tag("td", tag("code", media_type) if media_type else None),
+                tag("td", type_text(schema, document) if schema else "no body"),
+            )
         )
-        for reply in operation.replies
-    ]
     return [tag("h4", "Replies"), _table(("Status", "Type", "Body"), rows)]
+
+
+def _look(reply: Reply) -> tuple[str, str]:
+    return reply.media_type, repr(reply.schema)
 
 
 def _schema(name: str, schema: dict[str, Any], document: Document) -> Markup:

@@ -6,7 +6,7 @@ from gristmill.domain.state import JobState
 from gristmill.domain.units import format_duration, format_size_mb
 from gristmill.web.markup import Markup, tag
 
-NOTHING = "–"
+NOTHING = "-"
 KIB = 1024.0
 
 STATE_TITLES = {
@@ -28,7 +28,9 @@ def when(seconds: float | None) -> Markup | str:
         return NOTHING
     moment = datetime.fromtimestamp(seconds, UTC)
     text = moment.strftime("%Y-%m-%d %H:%M:%S")
-    return tag("time", text, datetime=moment.isoformat(timespec="milliseconds"), title=f"{text} UTC")
+    return tag(
+        "time", text, datetime=moment.isoformat(timespec="milliseconds"), title=f"{text} UTC"
+    )
 
 
 def lasted(start: float | None, end: float | None) -> Markup | str:
@@ -67,6 +69,4 @@ def number(value: float) -> str:
 
 def badge(state: JobState) -> Markup:
     """Return a state as a coloured word."""
-    return tag(
-        "span", state.word, class_=f"badge state-{state.word}", title=STATE_TITLES[state]
-    )
+    return tag("span", state.word, class_=f"badge state-{state.word}", title=STATE_TITLES[state])

@@ -19,7 +19,9 @@ def first_steps(request: AnyRequest, house: House, visitor: Visitor) -> Markup:
         tag("pre", _command_line(home)),
         tag("p", "or from anywhere else:"),
         tag("pre", _curl(request, home)),
-        tag("p", "What else a job can say is in ", tag("a", "the documentation", href="/docs"), "."),
+        tag(
+            "p", "What else a job can say is in ", tag("a", "the documentation", href="/docs"), "."
+        ),
         class_="empty",
     )
 

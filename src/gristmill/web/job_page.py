@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.job import JobSpec, tasks_of
-from gristmill.domain.state import TERMINAL, Trigger, allowed
+from gristmill.domain.state import PENDING, TERMINAL, Trigger, allowed
 from gristmill.services.queue.listing import AttemptView, Listed
 from gristmill.web.figures import (
     NOTHING,
@@ -59,10 +59,16 @@ def _heading(facts: JobFacts, visitor: Visitor) -> Markup:
         "section",
         tag("div", tag("h1", f"Job {head.id} ", name), tag("div", buttons, class_="buttons"),
             class_="title"),
-        tag("p", badge(head.state), " ", facts.why, class_="why", aria_live="polite"),
+        tag("p", badge(head.state), " ", _why(facts), class_="why", aria_live="polite"),
         id="heading",
         data_live=True,
+        data_resting=head.state in PENDING,
     )  # fmt: skip
+
+
+def _why(facts: JobFacts) -> str:
+    """Say what the state's own word does not."""
+    return "" if facts.why == facts.listed.row.head.state.word else facts.why
 
 
 def _facts(facts: JobFacts) -> Markup:
@@ -210,7 +216,7 @@ def _pane(source: Source, look: Look) -> Markup:
     query = urlencode({"attempt": source.attempt, "rank": source.rank})
     base = f"/ui/jobs/{source.job}/{source.stream}"
     title = "Output" if source.stream == "stdout" else "Errors"
-    remarks = [source.stream]
+    remarks: list[str] = [source.stream]
     if source.attempt > 1 or source.rank:
         remarks.append(f"attempt {source.attempt}")
     if source.rank:

@@ -119,7 +119,9 @@ def _content(jobs: Page, wanted: Wanted, first_steps: Markup | None) -> Child:
     if first_steps is not None:
         return first_steps
     if jobs.cursor is not None:
-        return tag("p", "None among the jobs looked at so far; there are older ones.", class_="empty")
+        return tag(
+            "p", "None among the jobs looked at so far; there are older ones.", class_="empty"
+        )
     show_all = tag("a", "Show all jobs", href="/ui/") if wanted.narrowed else None
     return tag("p", "No job fits. ", show_all, class_="empty")
 
@@ -127,7 +129,9 @@ def _content(jobs: Page, wanted: Wanted, first_steps: Markup | None) -> Child:
 def _table(jobs: list[Listed]) -> Markup:
     head = tag("thead", tag("tr", [tag("th", title, scope="col") for title in _TITLES]))
     rows = [_row(job) for job in jobs]
-    return tag("div", tag("table", head, tag("tbody", rows), class_="jobs stacked"), class_="scroll")
+    return tag(
+        "div", tag("table", head, tag("tbody", rows), class_="jobs stacked"), class_="scroll"
+    )
 
 
 def _row(listed: Listed) -> Markup:
@@ -137,9 +141,9 @@ def _row(listed: Listed) -> Markup:
     exit_code = "" if head.exit_code is None else str(head.exit_code)
     return tag(
         "tr",
-        tag("td", link, " ", name, class_="id"),
+        tag("td", tag("span", link, " ", name, class_="clamp", title=listed.row.name or None)),
         tag("td", badge(head.state), class_="state"),
-        tag("td", tag("code", command_text(listed.row.spec)), class_="command"),
+        tag("td", tag("code", command_text(listed.row.spec), class_="clamp"), class_="command"),
         tag("td", words.group, data_title="Group"),
         tag("td", words.owner, data_title="Owner"),
         tag("td", when(head.created_at), data_title="Submitted"),

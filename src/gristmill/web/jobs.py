@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect
 
 from gristmill.domain.errors import ConflictError
@@ -16,8 +16,7 @@ from gristmill.web.layout import page, respond
 from gristmill.web.output import STREAMS, Job, Look, Rank, Source, look_at_end
 from gristmill.web.sessions import Visitor
 
-
-OfAttempt = Annotated[int | None, Parameter(ge=0, le=1 << 31)]
+OfAttempt = Annotated[int | None, QueryParameter(ge=0, le=1 << 31)]
 
 
 @get("/ui/jobs/{job:int}")

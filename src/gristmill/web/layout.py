@@ -92,6 +92,6 @@ def respond(
     return Response(
         content,
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={**SECURITY_HEADERS, "Cache-Control": "no-store", **(headers or {})},
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect
 
 from gristmill.domain.errors import NotAuthenticatedError, NotPermittedError
@@ -16,7 +16,7 @@ from gristmill.web.visit import AnyRequest, cookie_name, read_form, session_cook
 HOME = "/ui/"
 LONGEST_NEXT = 2000
 
-Next = Annotated[str, Parameter(query="next", max_length=LONGEST_NEXT)]
+Next = Annotated[str, QueryParameter(name="next", max_length=LONGEST_NEXT)]
 
 
 @get("/ui/login")
@@ -87,6 +87,7 @@ def _login_page(wanted: str, wrong: str = "") -> Markup:
         tag("p", f"That did not work: {wrong}.", id="wrong", class_="wrong", role="alert")
         if wrong
         else None,
+        tag("input", name="user", value="gristmill", autocomplete="username", hidden=True),
         tag("label", "Token", for_="token"),
         token,
         tag(

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable
 
-VOID = frozenset({"br", "hr", "input", "link", "meta", "rect"})
+VOID = frozenset({"br", "hr", "input", "link", "meta"})
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What must not reach a page: it would be invisible, or reorder the text around it."""

@@ -21,11 +21,11 @@ class Parameter(NamedTuple):
 
 
 class Body(NamedTuple):
-    """What is sent."""
+    """What is sent. examples: values that fit."""
 
     media_type: str
     schema: Schema
-    example: Any
+    examples: list[Any]
 
 
 class Reply(NamedTuple):
@@ -99,20 +99,17 @@ def _operation(path: str, method: str, item: dict[str, Any]) -> Operation:
 
 
 def _parameter(item: dict[str, Any]) -> Parameter:
-    return Parameter(
-        item["name"],
-        item["in"],
-        item.get("required", False),
-        item.get("description", ""),
-        item.get("schema", {}),
-    )
+    schema = item.get("schema", {})
+    description = item.get("description") or schema.get("description", "")
+    return Parameter(item["name"], item["in"], item.get("required", False), description, schema)
 
 
 def _body(item: dict[str, Any] | None) -> Body | None:
     if item is None:
         return None
     media_type, content = next(iter(item["content"].items()))
-    return Body(media_type, content.get("schema", {}), content.get("example"))
+    examples = [found["value"] for found in content.get("examples", {}).values()]
+    return Body(media_type, content.get("schema", {}), examples)
 
 
 def _reply(status: str, item: dict[str, Any]) -> Reply:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from gristmill.domain.errors import UnavailableError
@@ -30,10 +30,10 @@ LARGEST_OFFSET = 1 << 62
 Name = Literal["stdout", "stderr"]
 STREAMS: dict[Name, Stream] = {"stdout": Stream.STDOUT, "stderr": Stream.STDERR}
 
-Job = Annotated[int, Parameter(ge=1, le=(1 << 63) - 1)]
-Attempt = Annotated[int, Parameter(ge=0, le=1 << 31)]
-Rank = Annotated[int, Parameter(ge=0, le=10_000)]
-Offset = Annotated[int, Parameter(ge=0, le=LARGEST_OFFSET)]
+Job = Annotated[int, PathParameter(ge=1, le=(1 << 63) - 1)]
+Attempt = Annotated[int, QueryParameter(ge=0, le=1 << 31)]
+Rank = Annotated[int, QueryParameter(ge=0, le=10_000)]
+Offset = Annotated[int, QueryParameter(ge=0, le=LARGEST_OFFSET)]
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ async def more(
     house: House,
     visitor: Visitor,
     job: Job,
-    stream: Name,
+    stream: FromPath[Name],
     attempt: Attempt,
     offset: Offset = 0,
     rank: Rank = 0,
@@ -92,7 +92,7 @@ async def download(
     house: House,
     visitor: Visitor,
     job: Job,
-    stream: Name,
+    stream: FromPath[Name],
     attempt: Attempt,
     rank: Rank = 0,
 ) -> StreamResponse:

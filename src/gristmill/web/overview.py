@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from gristmill.domain.state import JobState
 from gristmill.services.house import House
@@ -19,7 +19,7 @@ from gristmill.web.visit import AnyRequest
 
 JOBS_A_PAGE = 50
 
-Word = Annotated[str, Parameter(max_length=LONGEST_WORD)]
+Word = Annotated[str, QueryParameter(max_length=LONGEST_WORD)]
 Counts = dict[JobState, int]
 
 
@@ -28,14 +28,14 @@ async def overview(
     request: AnyRequest,
     house: House,
     visitor: Visitor,
-    state: Word = "",
+    in_state: Annotated[str, QueryParameter(name="state", max_length=LONGEST_WORD)] = "",
     group: Word = "",
     owner: Word = "",
     name: Word = "",
     cursor: Word = "",
 ) -> Response[str]:
     """Show the overview."""
-    wanted = Wanted(state, group, owner, name, cursor)
+    wanted = Wanted(in_state, group, owner, name, cursor)
     jobs = await _load(house, visitor, wanted)
     counts = await house.listing.counts(visitor.who, None, None)
     agents = await house.agents.overview()

@@ -85,6 +85,12 @@ def _required(required: bool) -> Markup | None:
     return tag("span", "required", class_="required") if required else None
 
 
+def default_text(schema: Schema) -> list[Child]:
+    """Return what counts when nothing is given."""
+    default = _default(schema)
+    return [", else ", default] if default else []
+
+
 def _default(field: Schema) -> Markup | None:
     if "default" not in field:
         return None
@@ -101,23 +107,20 @@ def example_call(operation: Operation, document: Document) -> str:
             path = path.replace(f"{{{found.name}}}", str(value))
         elif found.where == "query" and found.required:
             query.append(f"{found.name}={value}")
+    method = _method(operation)
     address = f"{BASE}{path}" + (f"?{'&'.join(query)}" if query else "")
-    words = ["curl", *_method(operation), '-H "Authorization: Bearer $TOKEN"']
+    lines = [f'curl {method}"{address}"', '-H "Authorization: Bearer $TOKEN"']
     if operation.body is not None:
         body = operation.body
-        value = body.example if body.example is not None else sample(body.schema, document)
+        value = body.examples[0] if body.examples else sample(body.schema, document)
         text = value if isinstance(value, str) else json.dumps(value)
-        words += [f'-H "Content-Type: {body.media_type}"', f"-d {shlex.quote(text)}"]
-    lines = [" ".join(words[:-1]) if len(words) > 3 else " ".join(words)]
-    if len(words) > 3:
-        lines.append(f"  {words[-1]}")
-    lines[-1] += f' "{address}"'
-    return " \\\n".join(lines)
+        lines += [f'-H "Content-Type: {body.media_type}"', f"-d {shlex.quote(text)}"]
+    return " \\\n  ".join(lines)
 
 
-def _method(operation: Operation) -> list[str]:
+def _method(operation: Operation) -> str:
     plain = operation.method == "GET" or (operation.method == "POST" and operation.body)
-    return [] if plain else [f"-X {operation.method}"]
+    return "" if plain else f"-X {operation.method} "
 
 
 def sample(schema: Schema, document: Document) -> Any:

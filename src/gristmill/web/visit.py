@@ -50,7 +50,9 @@ async def provide_author(request: AnyRequest) -> Visitor:
     visitor = await provide_visitor(request)
     check_form_token(visitor.session, form.get("form_token", ""))
     if not visitor.who.may(WRITE):
-        raise NotPermittedError(f"your token lacks the scope {WRITE!r}: log in with one that has it")
+        raise NotPermittedError(
+            f"your token lacks the scope {WRITE!r}: log in with one that has it"
+        )
     return visitor
 
 

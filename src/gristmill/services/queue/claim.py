@@ -178,9 +178,10 @@ class Claim:
         head.started_at = head.ended_at = head.exit_code = head.reason = head.ready_at = None
         ledger.move(head, Trigger.LEASE, JobState.RESERVED)
         gang = self._gang(tx, head, chosen) if shape.nodes > 1 else None
+        learned = shape.need if shape.bucket else None
         for rank, room in enumerate(chosen):
             room.leases.append(
-                Lease(head.id, head.attempt, rank, number, msgspec.Raw(spec), {}, gang)
+                Lease(head.id, head.attempt, rank, number, msgspec.Raw(spec), {}, gang, learned)
             )
         return True
 

@@ -1,6 +1,5 @@
 """What people do to jobs that are already there: cancel, retry, forget."""
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -45,7 +44,7 @@ class Control:
         """Delete an ended job with its history and output. Raises ConflictError if active."""
         paths = await self._core.database.write(lambda tx: self.delete(tx, who, job))
         for path in paths:
-            remove_output(path)
+            self._core.outputs.remove(path)
 
     def delete(self, tx: Transaction, who: Identity, job: int) -> list[str]:
         """Delete an ended job in a transaction; return its output files, now nobody's."""
@@ -131,11 +130,3 @@ class Control:
             if job not in found:
                 raise NotFoundError(f"there is no job {job}")
         return heads
-
-
-def remove_output(path: str) -> None:
-    """Remove a file that no row names any more; gone already is as good."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return

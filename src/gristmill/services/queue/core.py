@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gristmill.domain.clock import Chance
+from gristmill.services.output_files import OutputFiles
 from gristmill.services.signals import Signals
 from gristmill.store.database import Database, Transaction
 from gristmill.store.shapes import Shapes
@@ -16,6 +17,7 @@ class QueueCore:
 
     database: Database
     chance: Chance
+    outputs: OutputFiles
     words: Words = field(default_factory=Words)
     shapes: Shapes = field(default_factory=Shapes)
     signals: Signals = field(default_factory=Signals)

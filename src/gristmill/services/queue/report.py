@@ -17,6 +17,7 @@ from gristmill.protocol.messages import (
 )
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail, found_again
+from gristmill.services.queue.learning import learn_from_failure, learn_from_success
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -153,6 +154,7 @@ class _Round:
         self._record(end)
         if end.succeeded and not head.reason:
             head.reason = None
+            learn_from_success(self._core, self._tx, head, end)
             self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
             if head.unmet:
                 self._ledger.wait(head)
@@ -217,6 +219,7 @@ class _Round:
         for head, end in self._failed:
             reason = head.reason or end.reason
             exit_code = head.exit_code if head.reason else end.exit_code
+            learn_from_failure(self._core, self._tx, head, end)
             fail(self._core, self._ledger, head, specs[head.id], exit_code, reason)
 
     def _write(self) -> None:

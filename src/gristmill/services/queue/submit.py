@@ -9,7 +9,7 @@ import msgspec
 
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError
-from gristmill.domain.job import JobSpec, check_spec
+from gristmill.domain.job import JobSpec, Learn, check_spec
 from gristmill.domain.resources import Resources, need_of
 from gristmill.domain.shape import Shape
 from gristmill.domain.state import JobState
@@ -95,7 +95,7 @@ class Submitter:
 def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
     single = len(specs) == 1
     blobs, shapes = [], []
-    known: dict[tuple[Resources, str, bool], Shape] = {}
+    known: dict[tuple[Resources, str, bool, Learn | None], Shape] = {}
     for number, spec in enumerate(specs):
         check_spec(spec, "" if single else f"[{number}].")
         blobs.append(encode_spec(spec))
@@ -103,7 +103,7 @@ def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
         if spec.constraints:
             shapes.append(_shape(spec, container))
             continue
-        same = (spec.resources, spec.pool, container)
+        same = (spec.resources, spec.pool, container, spec.learn)
         shape = known.get(same)
         if shape is None:
             shape = known[same] = _shape(spec, container)
@@ -112,8 +112,8 @@ def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
 
 
 def _shape(spec: JobSpec, container: bool) -> Shape:
-    need = need_of(spec.resources)
-    return Shape(
+    need, learn = need_of(spec.resources), spec.learn
+    shape = Shape(
         need.cpu_shares,
         need.memory,
         need.disk,
@@ -122,6 +122,14 @@ def _shape(spec: JobSpec, container: bool) -> Shape:
         container,
         spec.pool,
         tuple(sorted(spec.constraints.items())),
+    )
+    if learn is None:
+        return shape
+    return shape._replace(
+        bucket=learn.bucket,
+        override=learn.override,
+        disk_given=learn.disk_given,
+        seconds=learn.seconds,
     )
 
 

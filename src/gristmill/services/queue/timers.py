@@ -5,7 +5,6 @@ import math
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.outcome import QUEUE_TIMEOUT
 from gristmill.domain.state import JobState, Trigger
-from gristmill.services.queue.control import remove_output
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.waiting import pause, wait_for
@@ -76,7 +75,7 @@ class Housekeeping:
         while True:
             paths, more = await self._core.database.write(self._step)
             for path in paths:
-                remove_output(path)
+                self._core.outputs.remove(path)
             if not more:
                 return
 

@@ -1,7 +1,7 @@
 // Keeps a page true while it is open: live parts, output, times in the viewer's zone.
 "use strict";
 
-const QUIET = 250; // milliseconds between the last message and a look at the page
+const QUIET = 200; // milliseconds between the first message and a look at the page
 const OUTPUT_PAUSE = 1000;
 const MOST_SHOWN = 1 << 20; // characters of output that stay on the page
 
@@ -79,19 +79,20 @@ let again = false;
 
 function refreshSoon() {
   again = busy;
-  if (busy) return;
-  clearTimeout(timer);
-  timer = setTimeout(async () => {
-    busy = true;
-    try {
-      await refresh();
-    } catch {
-      // The stream tells when the server is back, and then the page is fetched anew.
-    } finally {
-      busy = false;
-      if (again) refreshSoon();
-    }
-  }, QUIET);
+  if (!busy && !timer) timer = setTimeout(refreshNow, QUIET);
+}
+
+async function refreshNow() {
+  timer = 0;
+  busy = true;
+  try {
+    await refresh();
+  } catch {
+    // The stream tells when the server is back, and then the page is fetched anew.
+  } finally {
+    busy = false;
+    if (again) refreshSoon();
+  }
 }
 
 function say(state, text) {
@@ -158,7 +159,7 @@ async function readMore(section) {
 
 async function follow(section) {
   while (section.isConnected && !("ended" in section.dataset)) {
-    if (!document.hidden) {
+    if (!document.hidden && !document.querySelector("[data-resting]")) {
       try {
         await readMore(section);
       } catch {

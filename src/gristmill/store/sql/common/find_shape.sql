@@ -1,1 +1,1 @@
-select id from shape where cpu_shares = :cpu_shares and memory = :memory and disk = :disk and gpus = :gpus and nodes = :nodes and container = :container and pool = :pool and constraints = :constraints
+select id from shape where cpu_shares = :cpu_shares and memory = :memory and disk = :disk and gpus = :gpus and nodes = :nodes and container = :container and pool = :pool and constraints = :constraints and bucket = :bucket and override = :override and disk_given = :disk_given and seconds = :seconds

@@ -1,1 +1,1 @@
-insert into shape (id, cpu_shares, memory, disk, gpus, nodes, container, pool, constraints) select coalesce(max(id), 0) + 1, :cpu_shares, :memory, :disk, :gpus, :nodes, :container, :pool, :constraints from shape returning id
+insert into shape (id, cpu_shares, memory, disk, gpus, nodes, container, pool, constraints, bucket, override, disk_given, seconds) select coalesce(max(id), 0) + 1, :cpu_shares, :memory, :disk, :gpus, :nodes, :container, :pool, :constraints, :bucket, :override, :disk_given, :seconds from shape returning id

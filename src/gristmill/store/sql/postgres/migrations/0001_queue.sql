@@ -6,7 +6,16 @@ create table shape (
   cpu_shares bigint not null, memory bigint not null, disk bigint not null,
   gpus bigint not null, nodes bigint not null, container bigint not null,
   pool text not null, constraints text not null,
-  unique (cpu_shares, memory, disk, gpus, nodes, container, pool, constraints)
+  bucket text not null, override bigint not null, disk_given bigint not null, seconds double precision not null,
+  unique (
+    cpu_shares, memory, disk, gpus, nodes, container, pool, constraints,
+    bucket, override, disk_given, seconds
+  )
+);
+
+create table learned (
+  bucket text not null, resource bigint not null, value bigint not null,
+  primary key (bucket, resource, value)
 );
 
 create table word (id bigint primary key, text text not null unique);

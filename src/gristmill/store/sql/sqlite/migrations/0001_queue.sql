@@ -6,8 +6,17 @@ create table shape (
   cpu_shares integer not null, memory integer not null, disk integer not null,
   gpus integer not null, nodes integer not null, container integer not null,
   pool text not null, constraints text not null,
-  unique (cpu_shares, memory, disk, gpus, nodes, container, pool, constraints)
+  bucket text not null, override integer not null, disk_given integer not null, seconds real not null,
+  unique (
+    cpu_shares, memory, disk, gpus, nodes, container, pool, constraints,
+    bucket, override, disk_given, seconds
+  )
 );
+
+create table learned (
+  bucket text not null, resource integer not null, value integer not null,
+  primary key (bucket, resource, value)
+) without rowid;
 
 create table word (id integer primary key, text text not null unique);
 insert into word values (0, '');

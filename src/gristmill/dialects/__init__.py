@@ -1,0 +1,1 @@
+"""Adapters: each speaks the REST interface of an existing system over the one core."""

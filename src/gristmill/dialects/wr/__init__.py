@@ -1,0 +1,1 @@
+"""The REST interface of wr: shell commands with dependencies and learned requirements."""

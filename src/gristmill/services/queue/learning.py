@@ -1,0 +1,49 @@
+"""What finished attempts teach about their kind of work."""
+
+import math
+
+from gristmill.domain.learning import (
+    Override,
+    Resource,
+    raised_disk,
+    raised_memory,
+    raised_time,
+)
+from gristmill.domain.outcome import DISK_FULL, OVER_MEMORY, OVER_WALLTIME
+from gristmill.protocol.messages import Finished
+from gristmill.services.queue.core import QueueCore
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import JobHead
+
+
+def learn_from_success(core: QueueCore, tx: Transaction, head: JobHead, end: Finished) -> None:
+    """Take note of what a job that succeeded had used."""
+    shape = core.shapes.by_id[head.shape_id]
+    if not shape.bucket or end.started_at is None:
+        return
+    core.shapes.learn(tx, shape.bucket, Resource.MEMORY, end.peak_memory)
+    seconds = math.ceil(end.ended_at - end.started_at)
+    core.shapes.learn(tx, shape.bucket, Resource.TIME, seconds)
+
+
+def learn_from_failure(core: QueueCore, tx: Transaction, head: JobHead, end: Finished) -> None:
+    """Take note of the resource that ran out, and ask for more of it next time."""
+    shape = core.shapes.by_id[head.shape_id]
+    if not shape.bucket or end.started_at is None:
+        return
+    seconds = end.ended_at - end.started_at
+    if end.reason == OVER_MEMORY:
+        core.shapes.learn(tx, shape.bucket, Resource.MEMORY, end.peak_memory)
+        raised = shape._replace(memory=raised_memory(end.peak_memory, shape.memory))
+    elif end.reason == OVER_WALLTIME:
+        core.shapes.learn(tx, shape.bucket, Resource.TIME, math.ceil(seconds))
+        raised = shape._replace(seconds=raised_time(seconds, shape.seconds))
+    elif end.reason == DISK_FULL:
+        raised = shape._replace(disk=raised_disk(shape.disk, shape.disk), disk_given=True)
+    else:
+        return
+    if shape.override != Override.REQUEST:
+        # From now on the job is worth its own experience, whatever the advice says.
+        number = core.shapes.number(tx, raised._replace(override=Override.LARGER.value))
+        tx.run("set_job_shape", shape=number, job=head.id)
+        head.shape_id = number

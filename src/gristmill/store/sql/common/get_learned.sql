@@ -1,0 +1,1 @@
+select bucket, resource, value from learned order by bucket, resource, value

@@ -1,0 +1,1 @@
+insert into learned (bucket, resource, value) values (?, ?, ?) on conflict do nothing

@@ -1,0 +1,1 @@
+update job set shape_id = :shape where id = :job

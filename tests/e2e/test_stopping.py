@@ -1,0 +1,87 @@
+"""SIGTERM: finish writes, leave running jobs to the agent, or end them when told to."""
+
+from pathlib import Path
+
+from gristmill.agent.processes import is_alive
+from gristmill.client import JobSpec, RetryPolicy
+from tests.e2e.conftest import Start
+from tests.e2e.harness import (
+    LIMIT,
+    RunningServer,
+    eventually,
+    nap,
+    processes_of_node,
+    processes_with,
+    read_card,
+    wait_for_state,
+)
+
+
+def test_running_jobs_are_left_to_the_agent(server: RunningServer, folder: Path) -> None:
+    client = server.client()
+    go = folder / "go"
+    job = client.submit(f'echo a; until [ -e "{go}" ]; do sleep 0.05; done; echo b; exit 3').id
+    wait_for_state(client, job, "running")
+    agent = server.agent
+    assert server.stop() == 0
+    assert not (server.home / "server.json").exists()
+    assert is_alive(agent)
+    assert processes_of_node(server.node)
+    server.restart()
+    assert server.agent == agent
+    go.touch()
+    view = client.wait(job, LIMIT)
+    assert (view.state, view.exit_code, view.attempts) == ("buried", 3, 1)
+    assert client.stdout(job) == b"a\nb\n"
+
+
+def test_waiting_jobs_wait_on(server: RunningServer) -> None:
+    client = server.client()
+    busy = client.submit("sleep 1000").id
+    wait_for_state(client, busy, "running")
+    later = client.submit_many([JobSpec(command="true", after_any=(busy,))] * 5).ids
+    assert server.stop() == 0
+    server.restart()
+    client.cancel(busy)
+    assert all(view.succeeded for view in client.wait_all(later, LIMIT))
+
+
+def test_an_idle_agent_leaves_with_the_server(server: RunningServer) -> None:
+    client = server.client()
+    assert client.wait(client.submit("true").id, LIMIT).succeeded
+    agent = server.agent
+    assert server.stop() == 0
+    eventually(lambda: not is_alive(agent), what="the agent's end")
+
+
+def test_jobs_end_too_when_they_are_to_be_stopped(start: Start) -> None:
+    server = start("--stop-jobs")
+    client = server.client()
+    long = nap(1000)
+    spec = JobSpec(
+        command=f"trap '' TERM; (setsid sleep {long} &); sleep {long}; sleep {long}",
+        retry=RetryPolicy(retries=1),
+    )
+    job = client.submit(spec).id
+    wait_for_state(client, job, "running")
+    eventually(lambda: len(processes_with(f"sleep\0{long}")) >= 2, what="its processes")
+    agent = server.agent
+    assert server.stop() == 0
+    assert processes_with(long) == []
+    assert not is_alive(agent)
+    server.restart()
+    assert client.get(job).state not in {"running", "reserved", "lost"}
+
+
+def test_the_agent_leaves_when_the_home_is_removed(server: RunningServer) -> None:
+    client = server.client()
+    long = nap(1000)
+    job = client.submit(f"sleep {long}").id
+    wait_for_state(client, job, "running")
+    agent = server.agent
+    card = read_card(server.home)
+    assert card is not None
+    server.kill9()
+    (server.home / "agent").rename(server.home / "was-agent")
+    eventually(lambda: not is_alive(agent), what="the agent's end")
+    assert processes_with(long) == []
