@@ -17,6 +17,7 @@ from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
+    holding_memory,
     nap,
     processes_with,
     start_server,
@@ -32,6 +33,7 @@ mount --bind {python} {place}/python
 mount --bind {packages} {place}/packages
 mount --bind {source} {place}/source
 export HOME={place}/home PYTHONPATH={place}/source:{place}/packages
+export LD_LIBRARY_PATH={place}/python/lib
 exec setpriv --reuid {nobody} --regid {nobody} --clear-groups --no-new-privs \\
     {place}/python/bin/{name} -c 'from gristmill.cli.main import main; main()' "$@"
 """
@@ -92,9 +94,8 @@ def test_jobs_run_as_that_user(server: RunningServer) -> None:
 
 def test_limits_are_kept_all_the_same(server: RunningServer) -> None:
     client = server.client()
-    eats = "import time; held = bytearray(400 << 20); time.sleep(1000)"
     greedy = JobSpec(
-        command=f"exec python3 -c '{eats}'", resources=Resources(memory=100, walltime=50)
+        command=holding_memory(400, "sleep 1000"), resources=Resources(memory=100, walltime=50)
     )
     late = JobSpec(command="sleep 1000", resources=Resources(walltime=0.3))
     views = list(client.wait_all(client.submit_many([greedy, late]).ids, LIMIT))

@@ -12,12 +12,12 @@ from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
+    holding_memory,
     nap,
     processes_with,
     wait_for_state,
 )
 
-EATS_MEMORY = "import time; held = bytearray(400 << 20); time.sleep(1000)"
 TOLERANCE = 0.05
 """Seconds by which clocks of different processes may seem to disagree."""
 
@@ -49,7 +49,7 @@ def test_memory(shared_server: RunningServer) -> None:
     client = shared_server.client()
     modest = client.submit(JobSpec(command="true", resources=Resources(memory=64))).id
     spec = JobSpec(
-        command=f"exec python3 -c '{EATS_MEMORY}'", resources=Resources(memory=100, walltime=50)
+        command=holding_memory(400, "sleep 1000"), resources=Resources(memory=100, walltime=50)
     )
     view = finish(client, client.submit(spec).id)
     assert (view.state, view.reason) == ("buried", "command used too much memory")
@@ -58,7 +58,7 @@ def test_memory(shared_server: RunningServer) -> None:
 
 def test_a_job_may_be_allowed_more_memory_than_it_asked_for(shared_server: RunningServer) -> None:
     client = shared_server.client()
-    command = "exec python3 -c 'import time; held = bytearray(200 << 20); time.sleep(1.5)'"
+    command = holding_memory(200, "sleep 1.5")
     spec = JobSpec(command=command, resources=Resources(memory=50), kill_over_memory=False)
     view = finish(client, client.submit(spec).id)
     assert view.state == "complete"

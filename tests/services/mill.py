@@ -102,7 +102,7 @@ class Mill:
         dialect: Dialect = Dialect.NATIVE,
     ) -> list[int]:
         done = await self.submitter.submit(
-            Submission(specs, who.user, dialect, idempotency_key=key)
+            Submission(specs, who.user, dialect, idempotency_key=key, admin=who.admin)
         )
         return done.ids
 

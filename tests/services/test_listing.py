@@ -6,8 +6,8 @@ from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
-from gristmill.services.queue import listing
-from gristmill.services.queue.listing import JobFilter
+from gristmill.services.queue import search
+from gristmill.services.queue.views import JobFilter
 from tests.services.conftest import Play
 from tests.services.mill import ANN, BEN, EVERYBODY, Mill, spec
 
@@ -165,7 +165,7 @@ def test_jobs_that_come_or_move_while_paging_are_neither_doubled_nor_skipped(pla
 def test_a_sparse_filter_ends_a_page_early_and_goes_on(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MOST_SCANNED", 50)
+    monkeypatch.setattr(search, "MOST_SCANNED", 50)
 
     async def story(mill: Mill) -> None:
         for number in range(300):

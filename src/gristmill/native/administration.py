@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, PathParameter
 
 from gristmill import __version__
 from gristmill.domain.errors import InvalidInputError, NotFoundError
-from gristmill.domain.identity import DEFAULT_SCOPES, Identity
+from gristmill.domain.identity import DEFAULT_SCOPES
 from gristmill.native import documented, translate, wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json, read_yaml

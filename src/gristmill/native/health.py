@@ -5,12 +5,12 @@ import os
 
 from litestar import Response, get
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.state import JobState
 from gristmill.native.access import Caller, TheHouse
 
+EXPOSITION = "text/plain; version=0.0.4"
 READY_LIMIT = 5.0
 """Seconds the database has to answer."""
 
@@ -62,4 +62,4 @@ async def metrics(house: TheHouse, reader: Caller) -> Response[bytes]:
     last.set(await house.events.last())
     uptime = Gauge("gristmill_uptime_seconds", "Seconds since the start", registry=registry)
     uptime.set(house.chance.monotonic() - house.started)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(generate_latest(registry), media_type=EXPOSITION)

@@ -14,8 +14,8 @@ from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_jobs, read_json
 from gristmill.services.house import House
 from gristmill.services.queue.control import Changed
-from gristmill.services.queue.listing import MOST_A_PAGE, JobFilter, Listed
 from gristmill.services.queue.submit import Submission
+from gristmill.services.queue.views import MOST_A_PAGE, JobFilter, Listed
 
 DEFAULT_PAGE = 100
 LARGEST = (1 << 63) - 1
@@ -56,7 +56,9 @@ class JobRoutes(Controller):
         many = not isinstance(sent, JobSpec)
         specs = [sent] if isinstance(sent, JobSpec) else sent
         result = await house.submitter.submit(
-            Submission(specs, writer.user, idempotency_key=idempotency_key)
+            Submission(
+                specs, writer.user, idempotency_key=idempotency_key, admin=writer.admin
+            )
         )
         if many:
             return Response(wire.SubmittedMany(result.ids, result.added))

@@ -61,7 +61,7 @@ def _operations(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _mend_parameter(parameter: Json) -> None:
-    """A parameter that may be left out is not one that may be null; what is false goes unsaid."""
+    """Drop null, for what may be left out is not sent as null, and flags that are false."""
     for flag in ("deprecated", "allowEmptyValue", "allowReserved"):
         parameter.pop(flag, None)
     schema = parameter["schema"]

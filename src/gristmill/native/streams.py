@@ -24,7 +24,7 @@ from gristmill.store.events import Event
 KEEP_ALIVE = 15.0
 LARGEST_OFFSET = 1 << 62
 MOST_AT_ONCE = 64 << 20
-TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain"
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 

@@ -13,8 +13,8 @@ from gristmill.domain.resources import CPU_SHARES, Capacity
 from gristmill.domain.state import BY_WORD, JobState
 from gristmill.native import wire
 from gristmill.protocol.messages import Stream
-from gristmill.services.queue.listing import AttemptView, Listed
 from gristmill.services.queue.registry import LiveAgent
+from gristmill.services.queue.views import AttemptView, Listed
 from gristmill.store.agents import AgentRow
 
 COMMAND_SHOWN = 200
@@ -93,7 +93,7 @@ def job_view(listed: Listed, hostnames: Hostnames) -> wire.JobView:
 
 
 def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
-    row, words = listed
+    row, words = listed.row, listed.words
     head, spec = row.head, row.spec
     begun = head.state in _BEGUN or (
         head.state is JobState.CANCELLED and head.started_at is not None
@@ -171,7 +171,7 @@ def _attempt(view: AttemptView, sizes: Sizes, hostnames: Hostnames) -> wire.Atte
 
 
 def _tasks(view: AttemptView) -> list[TaskResult]:
-    """A single task is not stored apart: its result is the attempt's."""
+    """Return the tasks' results; that of a single task is the attempt's, and not stored apart."""
     if view.tasks or view.exit_code is None or view.started_at is None or view.ended_at is None:
         return view.tasks
     return [

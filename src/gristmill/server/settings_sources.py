@@ -1,6 +1,7 @@
 """Where settings come from: the command line, the environment, a TOML file, the defaults."""
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,7 +104,8 @@ def _from_file(given: Mapping[str, _Given]) -> dict[str, _Given]:
     if named is not None:
         return _read_toml(named, frozenset({"config"}))
     path = _early(given, "home") / CONFIG_NAME
-    return _read_toml(path, frozenset({"config", "home"})) if path.is_file() else {}
+    # A home that may not be looked into is refused later, with better words.
+    return _read_toml(path, frozenset({"config", "home"})) if os.path.isfile(path) else {}
 
 
 def _early(given: Mapping[str, _Given], name: str) -> Any:

@@ -199,6 +199,10 @@ class Agents:
 
         return await self._core.database.read(work)
 
+    async def hosts(self) -> dict[int, AgentRow]:
+        """Return every agent that ever registered, by its number."""
+        return {row.id: row for row in await self._core.database.read(get_agents)}
+
     async def hostnames(self) -> dict[int, str]:
         """Return the host of every agent, by its number."""
         rows = await self._core.database.read(get_agents)
@@ -256,6 +260,14 @@ class Agents:
             agent.draining = draining
             agent.row.state = state
             self._core.signals.work.set()
+
+    async def give_up(self, number: int) -> None:
+        """Take a lost agent for dead and off the list; its jobs are retried or buried.
+
+        Raises NotFoundError when it is not lost.
+        """
+        await self._lost.give_up(number)
+        await self.forget(number)
 
     async def forget(self, number: int) -> None:
         """Take an agent that is gone off the list.

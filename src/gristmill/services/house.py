@@ -18,8 +18,11 @@ from gristmill.services.outputs import Outputs
 from gristmill.services.queue.control import Control
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.dispatch import Dispatcher
+from gristmill.services.queue.glances import Glances
 from gristmill.services.queue.listing import Listing
 from gristmill.services.queue.registry import Registry
+from gristmill.services.queue.removal import Removal
+from gristmill.services.queue.similar import Similar
 from gristmill.services.queue.submit import Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
 from gristmill.services.tokens import Tokens
@@ -58,6 +61,9 @@ class House:
         self.images = ImageStore(home / "images")
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
+        self.removal = Removal(self.core, self.registry)
+        self.similar = Similar(self.core)
+        self.glances = Glances(self.core)
         self.listing = Listing(self.core, self.registry)
         self.outputs = Outputs(self.core, self.registry, self.listing)
         self.events = Events(self.core)

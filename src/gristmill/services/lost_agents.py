@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 
-from gristmill.domain.errors import UnavailableError
+from gristmill.domain.errors import NotFoundError, UnavailableError
 from gristmill.domain.outcome import AGENT_DIED, LOST
 from gristmill.domain.state import HELD, JobState, Trigger
 from gristmill.protocol.messages import Held
@@ -123,8 +123,20 @@ class LostAgents:
             if row.state != "lost":
                 set_agent_state(tx, number, "lost", row.last_seen_at)
                 append_event(tx, ledger.now, "agent.lost", [], {"agent": number, "jobs": lost})
+                text = f"lost contact with the agent on {row.hostname}"
+                tx.after_commit(partial(self._core.notices.note, text, ledger.now))
 
         await self._core.database.write(work)
+
+    async def give_up(self, number: int) -> None:
+        """Take a lost agent for dead at a person's word: its jobs are settled without it.
+
+        Raises NotFoundError when it is not lost.
+        """
+        silence = self._silent.get(number)
+        if silence is None:
+            raise NotFoundError(f"agent {number} is not lost")
+        await self._settle_all(number, silence)
 
     async def _settle_all(self, number: int, silence: _Silence) -> None:
         """Judge the lost jobs of an agent whose processes are certainly gone."""

@@ -3,7 +3,8 @@
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import TERMINAL
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.queue.listing import Listed, Listing
+from gristmill.services.queue.listing import Listing
+from gristmill.services.queue.views import Listed
 
 LONGEST_WAIT = 60.0
 

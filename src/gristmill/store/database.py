@@ -82,11 +82,12 @@ class Database:
         try:
             self._writer = self._connect(True)
             migrate(self._writer)
-        except (StoreBrokenError, UnavailableError) as error:
+        except StoreBrokenError as error:
             self._drop_writer()
-            if isinstance(error, UnavailableError):
-                raise
             raise UnavailableError(f"cannot open the database: {error}") from error
+        except BaseException:
+            self._drop_writer()
+            raise
         self._thread.start()
 
     def close(self) -> None:

@@ -153,11 +153,12 @@ def _row(row: Sequence[Any]) -> JobRow:
     return JobRow(_head(row), name or "", key, _decode_spec(spec), data)
 
 
-def get_states(tx: Transaction, ids: Sequence[int]) -> dict[int, JobState]:
-    """Return the states of the jobs that exist, by id."""
+def get_states(tx: Transaction, ids: Sequence[int]) -> dict[int, tuple[JobState, int]]:
+    """Return state and owner of the jobs that exist, by id."""
     if not ids:
         return {}
-    return {job: _STATES[state] for job, state in tx.all("get_states", ids=tx.array(ids))}
+    rows = tx.all("get_states", ids=tx.array(ids))
+    return {job: (_STATES[state], owner) for job, state, owner in rows}
 
 
 def ids_of(rows: Iterable[Sequence[Any]]) -> list[int]:
@@ -165,18 +166,20 @@ def ids_of(rows: Iterable[Sequence[Any]]) -> list[int]:
     return [row[0] for row in rows]
 
 
-def delete_job(tx: Transaction, job: int) -> list[str]:
-    """Remove everything about a job; return the files its output is in."""
-    paths: list[str] = [row[0] for row in tx.all("get_output_paths", job=job)]
+def delete_jobs(tx: Transaction, ids: Sequence[int]) -> list[str]:
+    """Remove everything about jobs; return the files their output is in."""
+    array = tx.array(ids)
+    paths: list[str] = [row[0] for row in tx.all("get_output_paths", ids=array)]
     for statement in (
-        "delete_job",
+        "delete_jobs",
         "delete_attempts",
         "delete_outputs",
         "delete_labels",
+        "delete_aliases",
         "delete_dependencies_of",
         "delete_dep_group_waits",
         "delete_dep_group_memberships",
-        "delete_gang_members",
+        "delete_gangs",
     ):
-        tx.run(statement, job=job)
+        tx.run(statement, ids=array)
     return paths

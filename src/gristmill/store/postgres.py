@@ -26,18 +26,21 @@ class PostgresConnection:
         self._connection = _guard(
             lambda: psycopg.connect(url, autocommit=True, connect_timeout=5, prepare_threshold=2)
         )
-        self._connection.execute("set synchronous_commit = on")
-        if writer:
-            self._claim()
-        else:
-            self._connection.execute("set default_transaction_read_only = on")
+        try:
+            _guard(self._claim if writer else self._renounce)
+        except StoreBrokenError:
+            self._connection.close()
+            raise
 
     def _claim(self) -> None:
         """Be the only writer: the lock goes with the connection."""
+        self._connection.execute("set synchronous_commit = on")
         row = self._connection.execute("select pg_try_advisory_lock(%s)", (WRITER_LOCK,)).fetchone()
         if not row or not row[0]:
-            self._connection.close()
             raise StoreBrokenError("another server writes to this database; stop it first")
+
+    def _renounce(self) -> None:
+        self._connection.execute("set default_transaction_read_only = on")
 
     def all(self, statement: str, **values: object) -> list[Row]:
         def act() -> list[Row]:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.job import JobSpec, tasks_of
 from gristmill.domain.state import PENDING, TERMINAL, Trigger, allowed
-from gristmill.services.queue.listing import AttemptView, Listed
+from gristmill.services.queue.views import AttemptView, Listed
 from gristmill.web.figures import (
     NOTHING,
     badge,
@@ -72,7 +72,7 @@ def _why(facts: JobFacts) -> str:
 
 
 def _facts(facts: JobFacts) -> Markup:
-    row, words = facts.listed
+    row, words = facts.listed.row, facts.listed.words
     head = row.head
     groups: list[tuple[str, list[Fact]]] = [
         (

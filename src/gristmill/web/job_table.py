@@ -6,7 +6,7 @@ import msgspec
 
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.state import BY_WORD, JobState
-from gristmill.services.queue.listing import JobFilter, Listed, Page
+from gristmill.services.queue.views import JobFilter, Listed, Page
 from gristmill.web.figures import badge, lasted, when
 from gristmill.web.job_text import command_text
 from gristmill.web.markup import Child, Markup, tag

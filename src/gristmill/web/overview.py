@@ -7,7 +7,7 @@ from litestar.params import QueryParameter
 
 from gristmill.domain.state import JobState
 from gristmill.services.house import House
-from gristmill.services.queue.listing import Page
+from gristmill.services.queue.views import Page
 from gristmill.web.agents import agent_summary
 from gristmill.web.figures import STATE_TITLES, number
 from gristmill.web.first_steps import first_steps

@@ -1,6 +1,7 @@
 """A job's Key: what makes two submissions the same work."""
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from gristmill.dialects.wr.fingerprint import fingerprint128
 from gristmill.dialects.wr.wire import MountConfig
@@ -8,11 +9,17 @@ from gristmill.dialects.wr.wire import MountConfig
 KEY_LENGTH = 32
 _BLANK_MOUNT, _BLANK_PROFILE = "mnt", "default"
 
-fingerprint: Callable[[bytes], int]
-try:
-    from farmhash import Fingerprint128 as fingerprint  # noqa: N813 - a function, whatever its case
-except ImportError:
-    fingerprint = fingerprint128
+
+def _compiled() -> Callable[[bytes], int]:
+    """Return the compiled hash where it is installed; both give the same."""
+    try:
+        function: Callable[[bytes], int] = import_module("farmhash").Fingerprint128
+    except ImportError:
+        return fingerprint128
+    return function
+
+
+fingerprint = _compiled()
 
 
 def job_key(command: str, cwd: str | None = None, mounts: Sequence[MountConfig] = ()) -> str:
@@ -27,7 +34,5 @@ def mount_key(mounts: Sequence[MountConfig]) -> str:
     parts = []
     for mount in sorted(mounts, key=lambda mount: mount.mount):
         parts.append(f"{mount.mount or _BLANK_MOUNT}:")
-        parts += [
-            f"{target.profile or _BLANK_PROFILE}-{target.path};" for target in mount.targets
-        ]
+        parts += [f"{target.profile or _BLANK_PROFILE}-{target.path};" for target in mount.targets]
     return "".join(parts)

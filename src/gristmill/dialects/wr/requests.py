@@ -18,7 +18,8 @@ def _names(kind: type[msgspec.Struct]) -> dict[str, str]:
     return {field.encode_name.lower(): field.encode_name for field in msgspec.structs.fields(kind)}
 
 
-_JOB, _MOUNT, _TARGET, _BEHAVIOUR = map(_names, (JobRequest, MountConfig, MountTarget, Behaviour))
+_JOB, _MOUNT = _names(JobRequest), _names(MountConfig)
+_TARGET, _BEHAVIOUR = _names(MountTarget), _names(Behaviour)
 
 
 def decode_jobs(body: bytes) -> list[JobRequest]:
@@ -76,4 +77,3 @@ def explain(error: Exception) -> str:
     if place is None:
         return text
     return f"{place.group(1).lstrip('.') or 'body'}: {text[: place.start()]}"
-

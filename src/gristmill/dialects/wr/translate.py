@@ -1,6 +1,6 @@
 """From a posted job and the defaults of its request to a job of the core: pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -10,12 +10,12 @@ from gristmill.dialects.wr.durations import memory_mb, seconds
 from gristmill.dialects.wr.errors import bad_job
 from gristmill.dialects.wr.keys import job_key
 from gristmill.dialects.wr.wire import JobRequest
-from gristmill.domain.errors import InvalidInputError
-from gristmill.domain.job import Hooks, JobSpec, Learn, Workspace, check_spec
+from gristmill.domain.job import Hooks, JobSpec, Learn, Shell, Workspace
 from gristmill.domain.resources import DEFAULT_MEMORY_MB, Resources
 from gristmill.domain.retry import RetryPolicy
 
 DEFAULT_CWD = "/tmp"  # noqa: S108 - where wr's commands run unless told
+BASH: Shell = "bash"
 DEFAULT_GROUP = "manually_added"
 DEFAULT_SECONDS = 3600.0
 MB_A_GB = 1024
@@ -25,6 +25,7 @@ WORKSPACES = "wr_cwd"
 LONGEST_BUCKET = 512
 MOST_CPUS = 100_000
 MOST_DISK_GB = 1 << 30
+LONGEST_SECONDS = 10 * 365 * 86400.0
 """The core's limits, in the units of this interface."""
 
 
@@ -34,6 +35,9 @@ class Delays(NamedTuple):
     first: float = 30.0
     longest: float = 1800.0
     jitter: float = 30.0
+
+
+USUAL_DELAYS = Delays()
 
 
 class Extra(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -74,7 +78,7 @@ class Translator:
     """
 
     def __init__(
-        self, defaults: JobRequest, scripts: Mapping[str, str], delays: Delays = Delays()
+        self, defaults: JobRequest, scripts: Mapping[str, str], delays: Delays = USUAL_DELAYS
     ) -> None:
         self._defaults, self._scripts, self._delays = defaults, scripts, delays
         self._policies: dict[int, RetryPolicy] = {}
@@ -91,14 +95,13 @@ class Translator:
         key = job_key(given.cmd, cwd if matters else None, mounts)
         spec = JobSpec(
             command=behaviours.with_pipefail(given.cmd),
-            shell="bash",
+            shell=BASH,
             key=key,
             group=job.rep_grp or DEFAULT_GROUP,
             cwd=cwd,
             create_cwd=True,
             workspace=None if matters else workspace(key, home=bool(job.change_home)),
             resources=self._asked(job),
-            expected_seconds=seconds(job.time) if job.time else DEFAULT_SECONDS,
             learn=_learn(job, given.cmd),
             priority=_in_range("priority", job.priority),
             retry=self._policy(_in_range("retries", job.retries)),
@@ -111,7 +114,6 @@ class Translator:
             kill_buries=True,
             kill_over_memory=False,
         )
-        _check(spec)
         return Translated(spec, self._extra(job, matters=matters), bool(job.rerun))
 
     def _asked(self, job: JobRequest) -> Resources:
@@ -194,7 +196,12 @@ def _in_range(name: str, value: int | None, most: int = MOST) -> int:
 def _learn(job: JobRequest, command: str) -> Learn:
     override = _in_range("override", job.override, 2)
     bucket = job.req_grp or base_name(command)
-    return Learn(bucket=bucket, override=override, disk_given=job.disk is not None)
+    expected = seconds(job.time) if job.time else DEFAULT_SECONDS
+    if expected > LONGEST_SECONDS:
+        raise bad_job(f"time value ({job.time}) is longer than ten years")
+    return Learn(
+        bucket=bucket, override=override, disk_given=job.disk is not None, seconds=expected
+    )
 
 
 def base_name(command: str) -> str:
@@ -213,7 +220,7 @@ def _hooks(job: JobRequest) -> Hooks:
 _NO_HOOKS = Hooks()
 
 
-def _variables(entries: "list[str] | tuple[()]") -> dict[str, str]:
+def _variables(entries: Sequence[str]) -> dict[str, str]:
     variables = {}
     for entry in entries:
         name, separator, value = entry.partition("=")
@@ -221,11 +228,3 @@ def _variables(entries: "list[str] | tuple[()]") -> dict[str, str]:
             raise bad_job(f"env value ({entry[:80]}) is not of the form NAME=VALUE")
         variables[name] = value
     return variables
-
-
-def _check(spec: JobSpec) -> None:
-    """Refuse what the core would, in this interface's words."""
-    try:
-        check_spec(spec)
-    except InvalidInputError as error:
-        raise bad_job(f"{error.field}: {error}") from error

@@ -13,7 +13,7 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
-from gristmill.store.jobs import JobHead, delete_job, get_specs
+from gristmill.store.jobs import JobHead, delete_jobs, get_specs
 
 
 class Changed(NamedTuple):
@@ -59,7 +59,7 @@ class Control:
             (head,) = ledger.load([job])
         ledger.forget(head)
         ledger.close()
-        return delete_job(tx, job)
+        return delete_jobs(tx, [job])
 
     def _cancel(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> Changed:
         ledger = Ledger(self._core, tx, self._core.chance.now())

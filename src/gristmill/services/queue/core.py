@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gristmill.domain.clock import Chance
+from gristmill.services.notices import Notices
 from gristmill.services.output_files import OutputFiles
 from gristmill.services.signals import Signals
 from gristmill.store.database import Database, Transaction
@@ -21,6 +22,7 @@ class QueueCore:
     words: Words = field(default_factory=Words)
     shapes: Shapes = field(default_factory=Shapes)
     signals: Signals = field(default_factory=Signals)
+    notices: Notices = field(default_factory=Notices)
 
     async def load(self) -> None:
         """Fill the caches; wake the dispatcher for what was ready before a restart."""

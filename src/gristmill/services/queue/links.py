@@ -15,8 +15,15 @@ from gristmill.store.jobs import get_states
 class Links:
     """Collected while a batch is built, written after its jobs."""
 
-    def __init__(self, core: QueueCore, tx: Transaction) -> None:
+    def __init__(
+        self, core: QueueCore, tx: Transaction, *, reach: int | None, single: bool
+    ) -> None:
+        """reach: the owner whose jobs alone may be waited for, None for everybody's.
+
+        single: the submission is one job, so that errors need not tell which.
+        """
         self._words, self._tx = core.words, tx
+        self._reach, self._single = reach, single
         self._states: dict[int, JobState] = {}
         self._live: dict[str, bool] = {}
         self._dependencies: list[tuple[int, int, int]] = []
@@ -24,19 +31,6 @@ class Links:
         self._waits: list[tuple[int, int]] = []
         self._labels: list[tuple[str, str, int]] = []
         self._taken_mutexes: set[int] = set()
-
-    def known_keys(self, specs: Sequence[JobSpec], owner: int, first: int) -> list[int]:
-        """Return an id a spec: a new one, or that of the active job with the same key."""
-        ids = list(range(first, first + len(specs)))
-        seen: dict[str, int] = {}
-        for index, spec in enumerate(specs):
-            if spec.key is None:
-                continue
-            if spec.key not in seen:
-                row = self._tx.one("find_key", key=spec.key, owner=owner)
-                seen[spec.key] = row[0] if row else ids[index]
-            ids[index] = seen[spec.key]
-        return ids
 
     def join(
         self, ledger: Ledger, specs: Sequence[JobSpec], first: int, indexes: Sequence[int]
@@ -52,7 +46,11 @@ class Links:
                     self._members.append((first + index, group))
             if spec.after or spec.after_any:
                 wanted.update(spec.after, spec.after_any)
-        self._states = get_states(self._tx, sorted(wanted))
+        self._states = {
+            job: state
+            for job, (state, owner) in get_states(self._tx, sorted(wanted)).items()
+            if self._reach in {None, owner}
+        }
         for group, count in members.items():
             ledger.join_group(group, count)
 
@@ -102,7 +100,7 @@ class Links:
             return 0
         if state is JobState.CANCELLED:
             raise InvalidInputError(
-                f"job {on} was cancelled and will never succeed", f"[{index}].after"
+                f"job {on} was cancelled and will never succeed", self._field(index, "after")
             )
         self._dependencies.append((on, job, 0))
         return 1
@@ -116,8 +114,11 @@ class Links:
     def _state(self, on: int, index: int, field: str) -> JobState:
         state = self._states.get(on)
         if state is None:
-            raise InvalidInputError(f"there is no job {on} to wait for", f"[{index}].{field}")
+            raise InvalidInputError(f"there is no job {on} to wait for", self._field(index, field))
         return state
+
+    def _field(self, index: int, field: str) -> str:
+        return field if self._single else f"[{index}].{field}"
 
     def _is_live(self, group: int) -> int:
         row = self._tx.one("get_dep_group_live", group=group)

@@ -14,6 +14,7 @@ from gristmill.domain.resources import Resources, need_of
 from gristmill.domain.shape import Shape
 from gristmill.domain.state import JobState
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.keys import Keys
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.links import Links
 from gristmill.store.database import Transaction
@@ -31,20 +32,31 @@ _decode_ids = msgspec.json.Decoder(list[int]).decode
 
 
 class Submitted(NamedTuple):
-    """Ids in the order of the submission; added counts those that are new."""
+    """Ids in the order of the submission; added counts those that are new.
+
+    An id is 0 for a job that was left out because its work is done already.
+    """
 
     ids: list[int]
     added: int
 
 
 class Submission(NamedTuple):
-    """What is handed in together. data: a dialect's own bytes, one a job."""
+    """What is handed in together. data: a dialect's own bytes, one a job.
+
+    rerun: one a job, or None. With it, a key stands for its work for ever: a job that is not
+    complete is left as it is, and a complete one is only run again where rerun says so.
+    Without it, a key is free again as soon as its job has ended.
+    admin: whether the jobs may wait for jobs of others.
+    """
 
     specs: Sequence[JobSpec]
     owner: str
     dialect: Dialect = Dialect.NATIVE
     data: Sequence[bytes | None] | None = None
     idempotency_key: str | None = None
+    rerun: Sequence[bool] | None = None
+    admin: bool = False
 
 
 class _Prepared(NamedTuple):
@@ -153,12 +165,19 @@ class _Batch:
         self._by_state: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self._ready_shapes: set[int] = set()
         self._has_deadlines = False
-        self._links = Links(core, tx)
+        self._links = Links(
+            core,
+            tx,
+            reach=None if submission.admin else owner,
+            single=len(submission.specs) == 1,
+        )
 
     def insert(self) -> Submitted:
         specs = self._prepared.specs
         first = take_job_ids(self._tx, len(specs))
-        ids = self._links.known_keys(specs, self._owner, first)
+        keys = Keys(self._core, self._tx, self._owner)
+        ids = keys.resolve(specs, first, self._submission.rerun)
+        keys.begin_anew(self._ledger)
         new = [index for index, job in enumerate(ids) if job == first + index]
         self._links.join(self._ledger, [specs[index] for index in new], first, new)
         insert_jobs(self._tx, [self._row(index, first + index) for index in new])

@@ -9,7 +9,7 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.waiting import pause, wait_for
 from gristmill.store.database import Transaction
-from gristmill.store.jobs import delete_job, ids_of
+from gristmill.store.jobs import delete_jobs, ids_of
 
 MOST_AT_ONCE = 1_000
 PAUSE_AFTER_FAILURE = 1.0
@@ -89,10 +89,9 @@ class Housekeeping:
         before = now - self._keep_jobs
         ids = ids_of(tx.all("get_ended_before", before=before, most=MOST_AT_ONCE))
         ledger = Ledger(self._core, tx, now)
-        paths: list[str] = []
         for head in ledger.load(ids):
             ledger.forget(head)
-            paths += delete_job(tx, head.id)
+        paths = delete_jobs(tx, ids)
         ledger.close()
         return paths, len(ids) == MOST_AT_ONCE
 

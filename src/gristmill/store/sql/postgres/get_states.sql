@@ -1,1 +1,1 @@
-select id, state from job where id = any(:ids)
+select id, state, owner_id from job where id = any(:ids)

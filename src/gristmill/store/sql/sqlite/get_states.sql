@@ -1,1 +1,1 @@
-select id, state from job where id in (select value from json_each(:ids))
+select id, state, owner_id from job where id in (select value from json_each(:ids))

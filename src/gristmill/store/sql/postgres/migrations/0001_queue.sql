@@ -56,6 +56,7 @@ create index job_parked on job (mutex_id, priority desc, id) where parked = 1;
 create index job_delayed on job (ready_at) where state = 2;
 create index job_deadline on job (queue_deadline) where queue_deadline is not null and state <= 3;
 create index job_held on job (agent_id, id) where state in (4, 5, 6);
+create index job_failed on job (state, group_id, exit_code, reason, id) where failures > 0;
 create index job_by_bucket on job (bucket, id);
 create index job_by_group on job (group_id, bucket, id) where group_id <> 0;
 create index job_by_owner on job (owner_id, bucket, id);
@@ -68,6 +69,11 @@ create table job_label (
   primary key (key, value, job_id)
 );
 create index job_label_job on job_label (job_id);
+
+create table job_alias (
+  group_id bigint not null, job_id bigint not null, primary key (group_id, job_id)
+);
+create index job_alias_job on job_alias (job_id);
 
 create table owner_count (
   owner_id bigint not null, dialect bigint not null, state bigint not null, n bigint not null,

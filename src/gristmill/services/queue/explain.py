@@ -1,0 +1,67 @@
+"""Why a job is not running yet, or how it ended: a sentence for people."""
+
+from gristmill.domain.shape import suits
+from gristmill.domain.state import JobState
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.registry import Registry
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import JobRow
+
+
+def explain(core: QueueCore, registry: Registry, tx: Transaction, row: JobRow) -> str:
+    """Return the sentence."""
+    head = row.head
+    match head.state:
+        case JobState.WAITING:
+            return _why_waiting(tx, head.id)
+        case JobState.DELAYED:
+            after = f" after: {head.reason}" if head.reason else ""
+            return f"waits for its time{after}"
+        case JobState.READY:
+            if head.parked:
+                return f"another job holds the mutex {row.spec.mutex!r}"
+            return _why_ready(core, registry, head.shape_id)
+        case JobState.RESERVED:
+            return "an agent has it and will start it next"
+        case JobState.RUNNING:
+            return "being cancelled" if head.cancel_requested else "running"
+        case JobState.COMPLETE:
+            return "succeeded"
+        case _:
+            return head.reason or head.state.word
+
+
+def _why_ready(core: QueueCore, registry: Registry, number: int) -> str:
+    shape = core.shapes.by_id[number]
+    agents = registry.all()
+    if not agents:
+        return "no agent is connected"
+    able = [
+        agent
+        for agent in agents
+        if suits(
+            shape,
+            pools=agent.row.pools,
+            labels=agent.row.labels,
+            runtimes=agent.row.runtimes,
+        )
+    ]
+    if not able:
+        return "no connected agent has the pool, labels or container engine it asks for"
+    if not any(agent.row.capacity.fits(shape.need) for agent in able):
+        return "asks for more than any connected agent has"
+    if all(agent.draining for agent in able):
+        return "every agent that could run it is draining"
+    return "waits for room on an agent"
+
+
+def _why_waiting(tx: Transaction, job: int) -> str:
+    parts = [
+        f"job {on} ({JobState(state).word})"
+        for on, state in tx.all("get_unmet_jobs", job=job, most=5)
+    ]
+    parts += [
+        f"group {name!r} ({live} unfinished)"
+        for name, live in tx.all("get_unmet_groups", job=job, most=5)
+    ]
+    return "waits for " + (", ".join(parts) or "a dependency")

@@ -1,0 +1,135 @@
+"""Ending jobs for good: kill what runs, settle what is lost, remove what nobody waits for."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from gristmill.domain.identity import Identity
+from gristmill.domain.outcome import LOST
+from gristmill.domain.state import JobState, Trigger
+from gristmill.protocol.messages import Held
+from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.failure import fail
+from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.registry import Registry
+from gristmill.services.queue.views import Listed, listed
+from gristmill.store.database import Transaction
+from gristmill.store.jobs import JobHead, delete_jobs, get_rows, get_specs
+
+_NOT_REMOVABLE = frozenset({JobState.RUNNING, JobState.COMPLETE})
+
+
+class Removal:
+    """Acts on those of the jobs named that are in a fitting state, and skips the others."""
+
+    def __init__(self, core: QueueCore, registry: Registry) -> None:
+        self._core, self._registry = core, registry
+
+    async def kill(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
+        """Have running and reserved jobs ended by their agents; return them as they are now."""
+        return await self._core.database.write(lambda tx: self._kill(tx, who, ids))
+
+    async def confirm_lost(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
+        """Take lost jobs for dead: retried or buried as their policy says."""
+        return await self._core.database.write(lambda tx: self._confirm_lost(tx, who, ids))
+
+    async def remove(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
+        """Delete jobs that neither run nor are complete; return them as they were.
+
+        A job that others wait for stays, unless all of those go with it.
+        """
+        removed, paths = await self._core.database.write(lambda tx: self._remove(tx, who, ids))
+        for path in paths:
+            self._core.outputs.remove(path)
+        return removed
+
+    def _kill(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> list[Listed]:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        heads = [
+            head
+            for head in self._own(tx, ledger, who, ids)
+            if head.state in {JobState.RUNNING, JobState.RESERVED}
+        ]
+        for head in heads:
+            head.cancel_requested = 1
+            ledger.touch(head)
+            self._order_kill(tx, head)
+        ledger.close()
+        return self._views(tx, [head.id for head in heads])
+
+    def _confirm_lost(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> list[Listed]:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        heads = [head for head in self._own(tx, ledger, who, ids) if head.state is JobState.LOST]
+        views = self._views(tx, [head.id for head in heads])
+        specs = get_specs(tx, [head.id for head in heads])
+        for head in heads:
+            self._order_kill(tx, head)
+            fail(self._core, ledger, head, specs[head.id], None, LOST)
+        ledger.close()
+        return views
+
+    def _remove(
+        self, tx: Transaction, who: Identity, ids: Sequence[int]
+    ) -> tuple[list[Listed], list[str]]:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        heads = {
+            head.id: head
+            for head in self._own(tx, ledger, who, ids)
+            if head.state not in _NOT_REMOVABLE
+        }
+        gone = self._without_dependents(tx, list(heads))
+        views = self._views(tx, gone)
+        for job in gone:
+            head = heads[job]
+            self._order_kill(tx, head)
+            if head.state is not JobState.CANCELLED:
+                ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+        ledger.close()
+        after = Ledger(self._core, tx, self._core.chance.now())
+        for head in after.load(gone):
+            after.forget(head)
+        after.close()
+        return views, delete_jobs(tx, gone) if gone else []
+
+    def _without_dependents(self, tx: Transaction, ids: list[int]) -> list[int]:
+        """Return those that may go: nobody waits for them who does not go too."""
+        if not ids:
+            return []
+        waiters: defaultdict[int, set[int]] = defaultdict(set)
+        for statement in ("get_dependents", "get_group_dependents"):
+            for job, waiter in tx.all(statement, ids=tx.array(ids)):
+                waiters[job].add(waiter)
+        going = set(ids)
+        staying = [job for job in ids if not waiters[job] <= going]
+        waited_for: defaultdict[int, list[int]] = defaultdict(list)
+        for job, who_waits in waiters.items():
+            for waiter in who_waits:
+                waited_for[waiter].append(job)
+        while staying:
+            job = staying.pop()
+            if job in going:
+                going.discard(job)
+                staying.extend(waited_for[job])
+        return [job for job in ids if job in going]
+
+    def _order_kill(self, tx: Transaction, head: JobHead) -> None:
+        registry = self._registry
+        members = tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+        for rank, agent, finished in members or [(0, head.agent_id, 0)]:
+            if agent is not None and not finished:
+                held = Held(head.id, head.attempt, rank)
+                tx.after_commit(
+                    lambda agent=agent, held=held: registry.order_kill(agent, [held])  # type: ignore[misc]
+                )
+
+    def _own(
+        self, tx: Transaction, ledger: Ledger, who: Identity, ids: Sequence[int]
+    ) -> list[JobHead]:
+        heads = ledger.load(ids)
+        if who.admin:
+            return heads
+        owner = self._core.words.find(tx, who.user)
+        return [head for head in heads if head.owner_id == owner]
+
+    def _views(self, tx: Transaction, ids: Sequence[int]) -> list[Listed]:
+        rows = get_rows(tx, ids)
+        return [listed(self._core, tx, rows[job]) for job in ids]

@@ -1,1 +1,0 @@
-delete from dep_group_member where job_id = :job

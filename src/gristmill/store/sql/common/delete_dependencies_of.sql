@@ -1,1 +1,0 @@
-delete from dependency where job_id = :job

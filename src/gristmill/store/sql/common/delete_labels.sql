@@ -1,1 +1,0 @@
-delete from job_label where job_id = :job

@@ -1,1 +1,0 @@
-delete from output where job_id = :job

@@ -1,1 +1,0 @@
-select id from job where agent_id = :agent and state = 6

@@ -1,1 +1,0 @@
-select path from output where job_id = :job and path is not null

@@ -1,0 +1,1 @@
+delete from job_alias where job_id = any(:ids)

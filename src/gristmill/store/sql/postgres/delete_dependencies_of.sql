@@ -1,0 +1,1 @@
+delete from dependency where job_id = any(:ids)

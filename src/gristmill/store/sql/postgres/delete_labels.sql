@@ -1,0 +1,1 @@
+delete from job_label where job_id = any(:ids)

@@ -1,0 +1,1 @@
+delete from output where job_id = any(:ids)

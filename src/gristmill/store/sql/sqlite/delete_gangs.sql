@@ -1,0 +1,1 @@
+delete from gang_member where job_id in (select value from json_each(:ids))

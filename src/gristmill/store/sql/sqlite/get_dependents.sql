@@ -1,0 +1,1 @@
+select d.on_job_id, d.job_id from dependency d where d.on_job_id in (select value from json_each(:ids))
