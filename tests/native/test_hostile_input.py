@@ -78,11 +78,11 @@ JOBS: list[tuple[bytes, str]] = [
     (b'{"command":"true","delay":-1}', "delay"),
     (b'{"command":"true","delay":1e300}', "delay"),
     (b'{"command":"true","retry":{"retries":-1}}', "retry.retries"),
-    (b'{"command":"true","retry":{"fatal_exit_codes":["x"]}}', "retry.fatal_exit_codes[...]"),
-    (b'{"command":"true","after":[0]}', "after[...]"),
-    (b'{"command":"true","after":[9223372036854775808]}', "after[...]"),
+    (b'{"command":"true","retry":{"fatal_exit_codes":["x"]}}', "retry.fatal_exit_codes[0]"),
+    (b'{"command":"true","after":[0]}', "after[0]"),
+    (b'{"command":"true","after":[9223372036854775808]}', "after[0]"),
     (b'{"command":"true","after":[9223372036854775807]}', "after"),
-    (b'{"command":"true","after_any":[1.5]}', "after_any[...]"),
+    (b'{"command":"true","after_any":[1.5]}', "after_any[0]"),
     (b'[{"command":"true"},{"command":"true","after":[9223372036854775807]}]', "[1].after"),
     (b'{"command":"true","name":"a\\u0000"}', "name"),
     (b'{"command":"true","name":"a\\nb"}', "name"),
@@ -100,7 +100,7 @@ JOBS: list[tuple[bytes, str]] = [
     (b'{"tasks":[{"argv":[]}]}', "tasks[0]"),
     (b'{"tasks":[{"argv":["","x"]}]}', "tasks[0].argv"),
     (b'{"tasks":[{"command":"x","argv":["y"]}]}', "tasks[0]"),
-    (b'{"tasks":[{"command":"x","retries":-5}]}', "tasks[...].retries"),
+    (b'{"tasks":[{"command":"x","retries":-5}]}', "tasks[0].retries"),
 ]
 
 
@@ -112,7 +112,7 @@ def test_a_bad_job_is_refused_by_its_field(place: Place, body: bytes, field: str
 BIG = [
     ("name", {"name": "n" * 513}),
     ("command", {"command": "c" * ((4 << 20) + 1)}),
-    ("labels", {"labels": {"l" * 600: "v"}}),
+    ("labels", {"labels": {"l" * 129: "v"}}),
     ("labels", {"labels": {str(n): "v" for n in range(101)}}),
     ("labels[...]", {"labels": {"k": "v" * 5000}}),
     ("constraints", {"constraints": {str(n): "v" for n in range(101)}}),
@@ -145,12 +145,12 @@ def test_deep_nesting_is_refused(place: Place, opening: bytes) -> None:
         ("/v1/jobs/cancel", b"[]", "body"),
         ("/v1/jobs/cancel", b'{"ids":[1],"group":"g"}', "ids"),
         ("/v1/jobs/cancel", b'{"ids":[1],"states":["ready"]}', "ids"),
-        ("/v1/jobs/cancel", b'{"ids":[-1]}', "ids[...]"),
-        ("/v1/jobs/cancel", b'{"ids":["1"]}', "ids[...]"),
-        ("/v1/jobs/cancel", b'{"ids":[99999999999999999999999]}', "ids[...]"),
+        ("/v1/jobs/cancel", b'{"ids":[-1]}', "ids[0]"),
+        ("/v1/jobs/cancel", b'{"ids":["1"]}', "ids[0]"),
+        ("/v1/jobs/cancel", b'{"ids":[99999999999999999999999]}', "ids[0]"),
         ("/v1/jobs/cancel", b'{"group":"a\\u0000"}', "group"),
         ("/v1/jobs/cancel", b'{"states":["nosuch"]}', "state"),
-        ("/v1/jobs/retry", b'{"states":[1]}', "states[...]"),
+        ("/v1/jobs/retry", b'{"states":[1]}', "states[0]"),
         ("/v1/jobs/retry", b'{"everything":true}', "everything"),
         ("/v1/tokens", b"{}", "user"),
         ("/v1/tokens", b'{"user":""}', "user"),
@@ -180,7 +180,7 @@ def test_deep_nesting_is_refused(place: Place, opening: bytes) -> None:
         ("/v1/images", b'{"name":"a","path":"~nobody-of-that-name/x"}', "path"),
         ("/v1/images", b'{"name":"a","path":"/no/such/file"}', "path"),
         ("/v1/images", b'{"name":"a","path":"/dev/zero"}', "path"),
-        ("/v1/images", b'{"name":"a","path":"/proc/self/mem"}', "path"),
+        ("/v1/images", b'{"name":"a","path":"/proc/self/environ"}', "path"),
         ("/v1/images", b'{"name":"a","path":"/proc/self/fd"}', None),
         ("/v1/images", b'{"name":"a","path":"/tmp","entrypoint":[]}', "entrypoint"),
         ("/v1/images", b'{"name":"a","path":"/tmp","entrypoint":["\\u0000"]}', "entrypoint"),
@@ -319,7 +319,7 @@ def raw(place: Place, request_line: bytes, *headers: bytes, body: bytes = b"") -
             answer += part
     head, _, content = answer.partition(b"\r\n\r\n")
     status = int(head.split()[1])
-    if b"application/json" in head and status >= 400:
+    if content and b"application/json" in head and status >= 400:
         assert list(msgspec.json.decode(content)) == ["error"]
     assert status < 500, answer
     return status, content

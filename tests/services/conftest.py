@@ -1,8 +1,10 @@
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.services.mill import Story, play
 
@@ -17,3 +19,12 @@ def _play(database_url: str, tmp_path: Path) -> Play:
         play(database_url, tmp_path, story, **settings)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Keep the coming and going of agents out of what a failing test prints."""
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=quiet)
+    yield
+    structlog.reset_defaults()

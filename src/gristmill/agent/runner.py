@@ -249,8 +249,7 @@ class Runner:
         return True
 
     def _enter_workspace(self, member: Member, wanted: WantedWorkspace) -> None:
-        job, attempt, rank = member.key
-        made = make_workspace(member.cwd, wanted.path, f"{job}{attempt:03d}{rank:03d}")
+        made = make_workspace(member.cwd, wanted.path, self._chance.random)
         member.workspace, member.cwd = made, made.cwd
         member.env["TMPDIR"] = made.tmp
         if wanted.home:
@@ -339,6 +338,9 @@ class Runner:
 
     def _settle(self, member: Member) -> None:
         """Report a member whose last step is over, once nothing of it lives any more."""
+        # Both the last process and the end of the ending come here, in either order.
+        if self.running.get(member.key) is not member:
+            return
         if member.ending is not None and not member.ending.done():
             return
         if member.pid in self._by_pid:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from random import Random
 from typing import NamedTuple
 
 
@@ -13,13 +14,19 @@ class Workspace(NamedTuple):
     tmp: str
 
 
-def make_workspace(top: str, path: str, mark: str) -> Workspace:
-    """Make ``top/path<mark>`` with its two folders. Raises OSError."""
-    root = f"{os.path.join(top, path)}{mark}"
-    workspace = Workspace(root, os.path.join(root, "cwd"), os.path.join(root, "tmp"))
-    os.makedirs(workspace.cwd)
-    os.mkdir(workspace.tmp)
-    return workspace
+def make_workspace(top: str, path: str, random: Random) -> Workspace:
+    """Make ``top/path<digits>`` with its two folders. Raises OSError."""
+    while True:
+        root = f"{os.path.join(top, path)}{random.randrange(10**9)}"
+        os.makedirs(os.path.dirname(root), exist_ok=True)
+        try:
+            os.mkdir(root)
+        except FileExistsError:
+            continue
+        workspace = Workspace(root, os.path.join(root, "cwd"), os.path.join(root, "tmp"))
+        os.mkdir(workspace.cwd)
+        os.mkdir(workspace.tmp)
+        return workspace
 
 
 def remove_if_empty(*folders: str) -> bool:

@@ -10,6 +10,9 @@ from gristmill.domain.retry import RetryPolicy
 
 Name = Annotated[str, msgspec.Meta(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+LabelName = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*\Z")
+]
 Text = Annotated[str, msgspec.Meta(max_length=4 << 20, pattern=r"^[^\x00]*\Z")]
 Path = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*\Z")]
 Variable = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\x00=]+\Z")]
@@ -137,7 +140,7 @@ class JobSpec(
     name: Name = ""
     group: Name = ""
     project: Name = ""
-    labels: Annotated[dict[Word, Name], msgspec.Meta(max_length=100)] = {}
+    labels: Annotated[dict[LabelName, Name], msgspec.Meta(max_length=100)] = {}
     priority: Annotated[int, msgspec.Meta(ge=-1_000_000, le=1_000_000)] = 0
     resources: Resources = Resources()
     env: dict[Variable, Text] = {}

@@ -23,8 +23,8 @@ from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.services.house import House
 
-LARGEST_BODY = 1 << 40
-"""The server's own limit comes first; see the setting max_body."""
+LARGEST_BODY = 8 << 20
+"""Bytes; jobs may be more, up to the server's setting max_body."""
 
 ROUTES = (
     JobRoutes,

@@ -47,7 +47,7 @@ RETRY_AFTER = "1"
 LONGEST_SHOWN = 80
 """Characters of a wrong value that an error repeats."""
 
-_PLACE = re.compile(r" - at `(?:key in )?\$?\.?(.*?)`$")
+_PLACE = re.compile(r" - at `(?:key` in `)?\$?\.?(.*?)`$")
 _NAMED = re.compile(r"^Object (?:contains unknown|missing required) field `(.*)`$", re.DOTALL)
 
 
@@ -107,12 +107,12 @@ def _on_validation(request: AnyRequest, error: ValidationException) -> Response[
 def _on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorReply]:
     status = error.status_code
     code = _CODES.get(status, "invalid_input" if status < 500 else "internal")
-    headers = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+    headers = {"Allow": v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
     message = error.detail or code.replace("_", " ")
     if status == 404:
         message = f"there is nothing at {request.scope['path'][:200]}"
     elif status == 405:
-        message = f"{request.method} is not for this path; it takes {headers.get('Allow', 'less')}"
+        message = f"{request.method} is not for this path: use {headers.get('Allow', 'another')}"
     return _reply(status, ErrorDetail(code, message, _FIELDS.get(status, "")), headers)
 
 

@@ -19,6 +19,8 @@ from gristmill.services.queue.views import MOST_A_PAGE, JobFilter, Listed
 
 DEFAULT_PAGE = 100
 LARGEST = (1 << 63) - 1
+NO_LIMIT = 1 << 40
+"""Bytes of a body; the server's setting max_body comes first."""
 
 JobNumber = Annotated[int, PathParameter(ge=1, le=LARGEST, description="the job's id")]
 QueryText = Annotated[str | None, QueryParameter(max_length=512)]
@@ -43,6 +45,7 @@ class JobRoutes(Controller):
         operation_class=documented.JOB_OR_JOBS,
         summary="Submit one job or many",
         responses=documented.CONFLICT,
+        request_max_body_size=NO_LIMIT,
     )
     async def submit(
         self,

@@ -11,6 +11,7 @@ import uvloop
 
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
+from gristmill.dialects.wr.app import WrSettings, create_wr_app
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
 from gristmill.engine.local import LocalEngine
@@ -30,6 +31,7 @@ from gristmill.server.server_file import (
     remove_server_file,
     write_server_file,
 )
+from gristmill.server.setting_sections import WrSection
 from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
@@ -44,6 +46,7 @@ THREAD_SWITCH = 0.0005
 """Seconds; the writer thread must get its turn while the event loop is busy."""
 
 MB = 1 << 20
+HTTPS_ONLY = frozenset({"https"})
 
 log = structlog.get_logger()
 
@@ -67,6 +70,15 @@ def run(settings: Settings) -> int:
 def _refuse(error: GristmillError) -> int:
     print(f"gristmill: {error}", file=sys.stderr)
     return 2
+
+
+def _wr_settings(section: WrSection) -> WrSettings:
+    return WrSettings(
+        upload_dir=section.upload_dir,
+        retry_delay=section.retry_delay,
+        retry_max_delay=section.retry_max_delay,
+        retry_jitter=section.retry_jitter,
+    )
 
 
 class Server:
@@ -93,6 +105,8 @@ class Server:
         native: App = create_native_app(self._house)  # type: ignore[assignment]
         web: App = create_web_app(self._house, openapi_document)  # type: ignore[assignment]
         routes = [Route("/agent", AgentDoor(self._house))]
+        wr = create_wr_app(self._house, _wr_settings(settings.wr))
+        routes += [Route(prefix, wr, HTTPS_ONLY) for prefix in ("/rest", "/wr")]
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(

@@ -25,65 +25,12 @@ from gristmill.server.setting_kinds import (
     choice,
     count,
     megabytes,
-    number,
     or_word,
     seconds,
 )
+from gristmill.server.setting_sections import DAY, AgentSettings, Declared, WrSection
 
-DAY = 86400.0
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):\S*@|(?<=password=)[^&\s]*", re.IGNORECASE)
-
-
-class Declared(NamedTuple):
-    """What is said of a setting where it is declared. default: as a person would write it."""
-
-    kind: Kind
-    default: str
-    help: str
-    secret: bool = False
-
-
-class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The agent that the local engine starts beside the server."""
-
-    cpus: Annotated[
-        float | None,
-        Declared(or_word("auto", number(0.01, 100_000)), "auto", "cores it offers; auto: all"),
-    ]
-    memory: Annotated[
-        int | None,
-        Declared(
-            or_word("auto", megabytes(1, 10**9)),
-            "auto",
-            "megabytes it offers; auto: the machine's",
-        ),
-    ]
-    output_head: Annotated[
-        int, Declared(count(0, 1 << 40), "0", "bytes kept of the head of each output stream")
-    ]
-    output_tail: Annotated[
-        int,
-        Declared(
-            count(0, 1 << 40),
-            "0",
-            "bytes kept of the tail of each output stream; with both 0 all of it is kept",
-        ),
-    ]
-    output_limit: Annotated[
-        int,
-        Declared(megabytes(1, 10**9), "16G", "output in megabytes after which a job is ended"),
-    ]
-    grace: Annotated[
-        float, Declared(seconds(0, 3600), "5s", "time between asking a job to end and forcing it")
-    ]
-    linger: Annotated[
-        float,
-        Declared(
-            seconds(1, 365 * DAY),
-            "60s",
-            "seconds an agent without a job waits for a server that is away, then leaves",
-        ),
-    ]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     agent: AgentSettings
+    wr: WrSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

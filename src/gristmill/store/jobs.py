@@ -47,13 +47,18 @@ class JobHead(msgspec.Struct, gc=False):
 
 
 class JobRow(msgspec.Struct, gc=False):
-    """A job as people see it; interned words still as numbers."""
+    """A job as people see it; interned words still as numbers.
+
+    reckoned: megabytes, seconds and megabytes of disk that the last lease reckoned with, where
+    that was learned.
+    """
 
     head: JobHead
     name: str
     key: str | None
     spec: JobSpec
     dialect_data: bytes | None
+    reckoned: tuple[int, float, int] | None
 
 
 _HEAD_COLUMNS = 23
@@ -149,8 +154,9 @@ def get_rows(tx: Transaction, ids: Sequence[int]) -> dict[int, JobRow]:
 
 
 def _row(row: Sequence[Any]) -> JobRow:
-    name, key, spec, data = row[_HEAD_COLUMNS:]
-    return JobRow(_head(row), name or "", key, _decode_spec(spec), data)
+    name, key, spec, data, memory, seconds, disk = row[_HEAD_COLUMNS:]
+    reckoned = None if memory is None else (memory, seconds, disk)
+    return JobRow(_head(row), name or "", key, _decode_spec(spec), data, reckoned)
 
 
 def get_states(tx: Transaction, ids: Sequence[int]) -> dict[int, tuple[JobState, int]]:

@@ -6,15 +6,14 @@ from litestar import Response, get
 
 from gristmill.domain.resources import CPU_SHARES, Capacity
 from gristmill.services.agents import AgentOverview
-from gristmill.services.house import House
 from gristmill.web.figures import memory, number, when
 from gristmill.web.layout import page, respond
 from gristmill.web.markup import Child, Markup, tag
-from gristmill.web.sessions import Visitor
+from gristmill.web.visit import TheHouse, TheVisitor
 
 
 @get("/ui/agents")
-async def agent_page(house: House, visitor: Visitor) -> Response[str]:
+async def agent_page(house: TheHouse, visitor: TheVisitor) -> Response[str]:
     """Show every agent that ever registered, those at work first."""
     agents = sorted(await house.agents.overview(), key=lambda agent: agent.live is None)
     cards = [_card(agent) for agent in agents]

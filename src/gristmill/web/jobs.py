@@ -14,14 +14,14 @@ from gristmill.services.house import House
 from gristmill.web.job_page import JobFacts, job_content
 from gristmill.web.layout import page, respond
 from gristmill.web.output import STREAMS, Job, Look, Rank, Source, look_at_end
-from gristmill.web.sessions import Visitor
+from gristmill.web.visit import TheHouse, TheVisitor
 
 OfAttempt = Annotated[int | None, QueryParameter(ge=0, le=1 << 31)]
 
 
 @get("/ui/jobs/{job:int}")
 async def job_page(
-    house: House, visitor: Visitor, job: Job, attempt: OfAttempt = None, rank: Rank = 0
+    house: TheHouse, visitor: TheVisitor, job: Job, attempt: OfAttempt = None, rank: Rank = 0
 ) -> Response[str]:
     """Show a job. attempt, rank: whose output, by default the current one's."""
     listed = await house.listing.get(visitor.who, job)
@@ -54,14 +54,14 @@ async def _panes(
 
 
 @post("/ui/jobs/{job:int}/cancel")
-async def cancel(house: House, author: Visitor, job: Job) -> Response[Any]:
+async def cancel(house: TheHouse, author: TheVisitor, job: Job) -> Response[Any]:
     """End the job, and show it."""
     changed = await house.control.cancel(author.who, [job])
     return _shown(job, changed.unchanged, "cancelled")
 
 
 @post("/ui/jobs/{job:int}/retry")
-async def retry(house: House, author: Visitor, job: Job) -> Response[Any]:
+async def retry(house: TheHouse, author: TheVisitor, job: Job) -> Response[Any]:
     """Run the job again, and show it."""
     changed = await house.control.retry(author.who, [job])
     return _shown(job, changed.unchanged, "run again")

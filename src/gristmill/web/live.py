@@ -12,6 +12,7 @@ from gristmill.domain.errors import NotAuthenticatedError
 from gristmill.services.house import House
 from gristmill.services.waiting import pause
 from gristmill.web.sessions import Sessions, Visitor
+from gristmill.web.visit import TheHouse, TheSessions, TheVisitor
 
 GATHER = 0.5
 """Seconds in which events are gathered into one message."""
@@ -23,7 +24,7 @@ Job = Annotated[int | None, QueryParameter(ge=1, le=(1 << 63) - 1)]
 
 @get("/ui/events", media_type="text/event-stream")
 async def events(
-    house: House, sessions: Sessions, visitor: Visitor, job: Job = None
+    house: TheHouse, sessions: TheSessions, visitor: TheVisitor, job: Job = None
 ) -> Response[bytes]:
     """Stream a message whenever something that the visitor sees has changed."""
     return Stream(  # type: ignore[return-value]

@@ -10,8 +10,14 @@ from litestar.response import Redirect
 from gristmill.domain.errors import NotAuthenticatedError, NotPermittedError
 from gristmill.web.layout import page, respond
 from gristmill.web.markup import Markup, tag
-from gristmill.web.sessions import Sessions, Visitor
-from gristmill.web.visit import AnyRequest, cookie_name, read_form, session_cookie
+from gristmill.web.visit import (
+    AnyRequest,
+    TheSessions,
+    TheVisitor,
+    cookie_name,
+    read_form,
+    session_cookie,
+)
 
 HOME = "/ui/"
 LONGEST_NEXT = 2000
@@ -28,7 +34,7 @@ async def show_login(request: AnyRequest, next_: Next = HOME) -> Response[str]:
 
 
 @post("/ui/login")
-async def log_in(request: AnyRequest, sessions: Sessions) -> Response[Any]:
+async def log_in(request: AnyRequest, sessions: TheSessions) -> Response[Any]:
     """Take a token, and give a cookie for it."""
     form = await read_form(request)
     wanted = _own_path(form.get("next", HOME))
@@ -41,7 +47,7 @@ async def log_in(request: AnyRequest, sessions: Sessions) -> Response[Any]:
 
 
 @post("/ui/logout")
-async def log_out(request: AnyRequest, author: Visitor, sessions: Sessions) -> Response[Any]:
+async def log_out(request: AnyRequest, author: TheVisitor, sessions: TheSessions) -> Response[Any]:
     """End the login."""
     del author
     sessions.close(request.cookies.get(cookie_name(request), ""))

@@ -15,8 +15,8 @@ from gristmill.protocol.messages import Stream
 from gristmill.services.house import House
 from gristmill.services.outputs import OutputChunk
 from gristmill.web.markup import visible
-from gristmill.web.sessions import Visitor
 from gristmill.web.terminal import piece
+from gristmill.web.visit import TheHouse, TheVisitor
 
 TAIL = 64 << 10
 """Bytes at the end of a stream that a page begins with."""
@@ -73,8 +73,8 @@ class Look(msgspec.Struct, frozen=True):
 
 @get("/ui/jobs/{job:int}/{stream:str}/more")
 async def more(
-    house: House,
-    visitor: Visitor,
+    house: TheHouse,
+    visitor: TheVisitor,
     job: Job,
     stream: FromPath[Name],
     attempt: Attempt,
@@ -89,8 +89,8 @@ async def more(
 
 @get("/ui/jobs/{job:int}/{stream:str}/file")
 async def download(
-    house: House,
-    visitor: Visitor,
+    house: TheHouse,
+    visitor: TheVisitor,
     job: Job,
     stream: FromPath[Name],
     attempt: Attempt,

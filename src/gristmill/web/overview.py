@@ -15,7 +15,7 @@ from gristmill.web.job_table import LONGEST_WORD, Wanted, filter_form, job_secti
 from gristmill.web.layout import page, respond
 from gristmill.web.markup import Markup, tag
 from gristmill.web.sessions import Visitor
-from gristmill.web.visit import AnyRequest
+from gristmill.web.visit import AnyRequest, TheHouse, TheVisitor
 
 JOBS_A_PAGE = 50
 
@@ -26,8 +26,8 @@ Counts = dict[JobState, int]
 @get("/ui")
 async def overview(
     request: AnyRequest,
-    house: House,
-    visitor: Visitor,
+    house: TheHouse,
+    visitor: TheVisitor,
     in_state: Annotated[str, QueryParameter(name="state", max_length=LONGEST_WORD)] = "",
     group: Word = "",
     owner: Word = "",

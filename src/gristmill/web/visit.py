@@ -5,15 +5,20 @@ from urllib.parse import parse_qsl
 
 from litestar import Request
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 
 from gristmill.domain.errors import InvalidInputError, NotAuthenticatedError, NotPermittedError
 from gristmill.domain.identity import WRITE
+from gristmill.services.house import House
 from gristmill.web.sessions import LOG_IN, Sessions, Visitor, check_form_token
 
 MOST_FIELDS = 20
 OWN_PAGES = frozenset({"same-origin", "none"})
 
 AnyRequest = Request[Any, Any, Any]
+TheHouse = NamedDependency[House]
+TheSessions = NamedDependency[Sessions]
+TheVisitor = NamedDependency[Visitor]
 
 
 def cookie_name(request: AnyRequest) -> str:

@@ -95,6 +95,7 @@ class Claim:
         self.taken = 0
         self._core, self._fresh, self._blocked_since = core, fresh, blocked_since
         self._now = core.chance.now()
+        self._reckoned: list[tuple[int, float, int, int]] = []
 
     def run(self, tx: Transaction) -> list[Room]:
         """Lease what fits; return the agents' rooms with their leases."""
@@ -115,6 +116,8 @@ class Claim:
                     heapq.heappush(ranked, (self.heads[number], number))
             elif number in self.heads:
                 self._note_blocked(tx, number, shape)
+        if self._reckoned:
+            tx.many("set_expected", self._reckoned)
         ledger.close()
         return self.rooms
 
@@ -179,6 +182,8 @@ class Claim:
         ledger.move(head, Trigger.LEASE, JobState.RESERVED)
         gang = self._gang(tx, head, chosen) if shape.nodes > 1 else None
         learned = shape.need if shape.bucket else None
+        if learned is not None:
+            self._reckoned.append((shape.memory, shape.seconds, shape.disk, head.id))
         for rank, room in enumerate(chosen):
             room.leases.append(
                 Lease(head.id, head.attempt, rank, number, msgspec.Raw(spec), {}, gang, learned)

@@ -70,7 +70,8 @@ class _Round:
                 self._start(head, start)
             else:
                 self.drop.append(Held(start.job, start.attempt, start.rank))
-        for end in report.finished:
+        # An agent may tell the same twice; moves are judged at the end, so twice at once counts too.
+        for end in {(end.job, end.attempt, end.rank): end for end in report.finished}.values():
             head = heads.get(end.job)
             if head is not None and self._holds(head, end.attempt):
                 self._end(head, end)

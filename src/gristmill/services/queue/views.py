@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.outcome import TaskResult
-from gristmill.domain.state import JobState
+from gristmill.domain.state import PENDING, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobRow
@@ -34,7 +34,7 @@ class Words(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What is reckoned with for a job now: megabytes, seconds (0: unknown), megabytes."""
+    """What is reckoned with for a job, once it is leased as it was then: megabytes, seconds (0: unknown), megabytes."""
 
     memory: int
     seconds: float
@@ -78,6 +78,9 @@ def listed(core: QueueCore, tx: Transaction, row: JobRow) -> Listed:
     """Return a job with its words written out."""
     words, head = core.words, row.head
     shape = core.shapes.by_id[head.shape_id]
+    expected = Expected(shape.memory, shape.seconds, shape.disk)
+    if row.reckoned is not None and head.state not in PENDING:
+        expected = Expected(*row.reckoned)
     return Listed(
         row,
         Words(
@@ -85,5 +88,5 @@ def listed(core: QueueCore, tx: Transaction, row: JobRow) -> Listed:
             words.text(tx, head.group_id),
             words.text(tx, head.project_id),
         ),
-        Expected(shape.memory, shape.seconds, shape.disk),
+        expected,
     )

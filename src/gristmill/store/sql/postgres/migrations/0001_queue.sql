@@ -6,11 +6,12 @@ create table shape (
   cpu_shares bigint not null, memory bigint not null, disk bigint not null,
   gpus bigint not null, nodes bigint not null, container bigint not null,
   pool text not null, constraints text not null,
-  bucket text not null, override bigint not null, disk_given bigint not null, seconds double precision not null,
-  unique (
-    cpu_shares, memory, disk, gpus, nodes, container, pool, constraints,
-    bucket, override, disk_given, seconds
-  )
+  bucket text not null, override bigint not null, disk_given bigint not null, seconds double precision not null
+);
+-- An index row holds less than these texts may be long.
+create unique index shape_unique on shape (
+  cpu_shares, memory, disk, gpus, nodes, container, md5(pool), md5(constraints),
+  md5(bucket), override, disk_given, seconds
 );
 
 create table learned (
@@ -48,6 +49,9 @@ create table job (
   ended_at double precision,
   exit_code bigint,
   reason text,
+  expected_memory bigint,
+  expected_seconds double precision,
+  expected_disk bigint,
   spec bytea not null,
   dialect_data bytea
 );

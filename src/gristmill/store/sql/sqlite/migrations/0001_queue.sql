@@ -48,6 +48,9 @@ create table job (
   ended_at real,
   exit_code integer,
   reason text,
+  expected_memory integer,
+  expected_seconds real,
+  expected_disk integer,
   spec blob not null,
   dialect_data blob
 );
