@@ -33,6 +33,7 @@ def start(home: Path) -> Iterator[Start]:
             *flags: str, home: Path = home, variables: Mapping[str, str] | None = None
         ) -> RunningServer:
             server = start_server(home, *flags, variables=variables or {})
+            stack.callback(server.check_logs)
             stack.callback(server.close)
             return server
 
@@ -54,3 +55,4 @@ def shared_server() -> Iterator[RunningServer]:
             yield server
         finally:
             server.close()
+        server.check_logs()

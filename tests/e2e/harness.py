@@ -22,7 +22,6 @@ from typing import Any
 import httpx2
 import msgspec
 
-from gristmill.agent.leftovers import kill_leftovers
 from gristmill.agent.processes import (
     Process,
     all_pids,
@@ -33,8 +32,8 @@ from gristmill.agent.processes import (
 )
 from gristmill.client import Client
 from gristmill.client.models import JobView
-from gristmill.domain.clock import Chance
 from gristmill.engine.local import AgentCard
+from tests.e2e.agents import FarAgent, end_agent, read_card
 
 GRISTMILL = [sys.executable, "-c", "from gristmill.cli.main import main; main()"]
 
@@ -55,14 +54,6 @@ def environment(**more: str) -> dict[str, str]:
     """Return this process's environment without settings of Gristmill, and with more."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GRISTMILL_")}
     return {**kept, "NO_PROXY": "127.0.0.1,localhost", **more}
-
-
-def gristmill(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line tool to its end. more: variables for its environment."""
-    return subprocess.run(
-        [*GRISTMILL, *words], env=environment(**more), capture_output=True, text=True,
-        timeout=LIMIT, check=False,
-    )  # fmt: skip
 
 
 def eventually(check: Callable[[], object], limit: float = LIMIT, what: str = "") -> None:
@@ -101,14 +92,6 @@ def processes_with(text: str) -> list[int]:
             if text.encode() in words and pid != os.getpid() and read_stat(pid) is not None:
                 found.append(pid)
     return found
-
-
-def read_card(home: Path) -> AgentCard | None:
-    """Return who the agent of a home is or was, None when there was never one."""
-    try:
-        return msgspec.json.decode((home / "agent" / "agent.json").read_bytes(), type=AgentCard)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 @dataclass
@@ -235,7 +218,7 @@ class RunningServer:
         self.start()
 
     @contextlib.contextmanager
-    def far_agent(self, home: Path, *flags: str) -> "Iterator[FarAgent]":
+    def far_agent(self, home: Path, *flags: str) -> Iterator[FarAgent]:
         """An agent as on another machine: a home of its own, HTTPS, a token for agents only."""
         token = self.client().create_token("far", scopes=["agent"]).token
         words = ["agent", "--home", str(home), "--url", self.url_https, "--token", token]
@@ -258,46 +241,19 @@ class RunningServer:
         os.kill(agent.pid, signal.SIGKILL)
         eventually(lambda: not is_alive(agent), what="the agent's end")
 
+    def check_logs(self) -> None:
+        """Fail when the server or its agent met something that nobody had thought of."""
+        for log in (self.log, self.home / "agent" / "agent.log"):
+            said = log.read_text(errors="replace") if log.exists() else ""
+            before, found, after = said.partition("Traceback")
+            assert not found, f"{log}: {before[-300:]}{found}{after[:6000]}"
+
     def close(self) -> None:
         """End everything: clients, server, agent, and what jobs left."""
         for client in self._clients:
             client.close()
         self.kill9()
         end_agent(self.home, self._nodes)
-
-
-@dataclass
-class FarAgent:
-    """An agent that shares no files with its server."""
-
-    home: Path
-    process: "subprocess.Popen[bytes]"
-
-    def stop_clock(self) -> None:
-        """Make it fall silent, with its jobs running on."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume_clock(self) -> None:
-        """Let it go on as if no time had passed."""
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill9(self) -> None:
-        """Kill it, and it alone, at once."""
-        self.process.kill()
-        self.process.wait()
-
-
-def end_agent(home: Path, more_nodes: set[str] | None = None) -> None:
-    """Kill the agent of a home and whatever it, or one of the nodes, has started."""
-    card = read_card(home)
-    nodes = set(more_nodes or ())
-    if card is not None:
-        nodes.add(card.node)
-        if is_alive(card.process):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(card.pid, signal.SIGKILL)
-    for node in nodes:
-        kill_leftovers(node, lambda: False, Chance())
 
 
 @contextlib.contextmanager
@@ -326,13 +282,3 @@ def start_server(
         end_agent(home)
         raise
     return server
-
-
-def nap(seconds: int) -> str:
-    """Return a duration for ``sleep`` that no process of another test has been given."""
-    return f"{seconds}.{os.getpid()}{time.monotonic_ns()}"
-
-
-def holding_memory(megabytes: int, meanwhile: str) -> str:
-    """Return a shell command that holds so much memory while another command runs."""
-    return f"head -c {megabytes}M /dev/zero | tail -n 1 | {{ {meanwhile}; cat >/dev/null; }}"

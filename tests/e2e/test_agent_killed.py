@@ -8,12 +8,12 @@ import pytest
 
 from gristmill.agent.processes import is_alive
 from gristmill.client import Client, JobSpec, RetryPolicy
+from tests.e2e.commands import nap
 from tests.e2e.conftest import Start
 from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
-    nap,
     processes_of_node,
     processes_with,
     wait_for_state,

@@ -6,12 +6,12 @@ import pytest
 
 from gristmill.client import Client, ConflictError, JobSpec, Resources, RetryPolicy, Task
 from tests.containers.rootfs import busybox_rootfs
+from tests.e2e.commands import nap
 from tests.e2e.conftest import Start
 from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
-    nap,
     processes_of_node,
     processes_with,
     wait_for_state,

@@ -7,16 +7,10 @@ from pathlib import Path
 import pytest
 
 from gristmill.client import Client, JobSpec, Resources, RetryPolicy
+from tests.e2e.agents import FarAgent
+from tests.e2e.commands import nap
 from tests.e2e.conftest import Start
-from tests.e2e.harness import (
-    LIMIT,
-    FarAgent,
-    RunningServer,
-    eventually,
-    nap,
-    processes_with,
-    wait_for_state,
-)
+from tests.e2e.harness import LIMIT, RunningServer, eventually, processes_with, wait_for_state
 
 LARGE = 3_500_000
 

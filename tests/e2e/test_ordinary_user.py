@@ -13,12 +13,11 @@ import pytest
 
 import gristmill
 from gristmill.client import JobSpec, Resources
+from tests.e2e.commands import holding_memory, nap
 from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
-    holding_memory,
-    nap,
     processes_with,
     start_server,
     wait_for_state,

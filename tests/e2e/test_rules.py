@@ -8,15 +8,8 @@ import pytest
 
 from gristmill.client import Client, JobSpec, Resources, RetryPolicy
 from gristmill.client.models import JobDetail
-from tests.e2e.harness import (
-    LIMIT,
-    RunningServer,
-    eventually,
-    holding_memory,
-    nap,
-    processes_with,
-    wait_for_state,
-)
+from tests.e2e.commands import holding_memory, nap
+from tests.e2e.harness import LIMIT, RunningServer, eventually, processes_with, wait_for_state
 
 TOLERANCE = 0.05
 """Seconds by which clocks of different processes may seem to disagree."""
@@ -43,6 +36,16 @@ def test_walltime(shared_server: RunningServer) -> None:
     assert seconds_between(view.started_at, view.ended_at) >= 0.5 - TOLERANCE
     assert processes_with(long) == []
     assert client.stdout(job) == b"begun\n"
+
+
+def test_many_that_overrun_are_each_reported_once(shared_server: RunningServer) -> None:
+    client = shared_server.client()
+    spec = JobSpec(command="sleep 1000", resources=Resources(cpus=0, memory=1, walltime=0.15))
+    ids = client.submit_many([spec] * 30).ids
+    views = list(client.wait_all(ids, LIMIT))
+    assert {view.reason for view in views} == {"command used too much time"}
+    assert {view.attempts for view in views} == {1}
+    assert client.wait(client.submit("true").id, LIMIT).succeeded
 
 
 def test_memory(shared_server: RunningServer) -> None:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from gristmill.agent.processes import is_alive
 from gristmill.client import JobSpec, RetryPolicy
+from tests.e2e.agents import read_card
+from tests.e2e.commands import nap
 from tests.e2e.conftest import Start
 from tests.e2e.harness import (
     LIMIT,
     RunningServer,
     eventually,
-    nap,
     processes_of_node,
     processes_with,
-    read_card,
     wait_for_state,
 )
 

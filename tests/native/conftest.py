@@ -8,14 +8,19 @@ from tests.native.place import Place, opened
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     """The native interface over each database; shared by the tests of a module."""
     home = tmp_path_factory.mktemp("home")
     if request.param == "sqlite":
         with opened(home, "") as found:
             yield found
         return
-    with new_database(request.getfixturevalue("postgres_cluster")) as url, opened(home, url) as found:
+    with (
+        new_database(request.getfixturevalue("postgres_cluster")) as url,
+        opened(home, url) as found,
+    ):
         yield found
 
 

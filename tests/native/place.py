@@ -6,8 +6,10 @@ One place serves a whole module: tests use users, groups and names of their own.
 import asyncio
 import contextlib
 import itertools
+import queue
 import threading
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ import msgspec
 import uvloop
 
 from gristmill.domain.clock import Chance
+from gristmill.domain.errors import ConflictError
 from gristmill.domain.resources import node
 from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app
@@ -23,7 +26,6 @@ from gristmill.protocol.messages import (
     PROTOCOL_VERSION,
     Finished,
     Lease,
-    LeaseReply,
     LeaseRequest,
     Output,
     Register,
@@ -59,6 +61,7 @@ class Place:
         self._thread.start()
         self._stack = contextlib.ExitStack()
         self._numbers = itertools.count(1)
+        self.errands: list[Future[None]] = []
         self.database: Database = open_database(database_url, home)
         self.database.start()
         self.house = House(home, self.database, Chance())
@@ -116,27 +119,35 @@ class Place:
     def stop(self) -> None:
         """End everything, as the server does."""
         self._stack.close()
-        self.run(self._stop())
+        self.run(self.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
         self.database.close()
 
-    async def _stop(self) -> None:
+    async def close(self) -> None:
+        """Do what the server does when it is told to stop; a second time it changes nothing."""
         closing = asyncio.create_task(self.listeners.stop(5))
         await asyncio.sleep(0)
         self.house.release()
         await closing
         await self.house.stop()
+        for errand in self.errands:
+            await asyncio.wrap_future(errand)
 
 
 class Agent:
-    """An agent that does only what a test tells it to. Runs nothing."""
+    """An agent that runs nothing: a test says what became of the jobs it takes.
+
+    It listens as a real one does, and answers who reads from ``output``, what is running's.
+    """
 
     def __init__(self, place: Place, node_name: str, cpus: int = 4) -> None:
         self._place, self._agents = place, place.house.agents
         self.capacity = node(cpus * 1000, 1_000_000, 1_000_000, 0)
+        self.output = b""
         self._requests = itertools.count(1)
+        self._leases: queue.Queue[Lease] = queue.Queue()
         self.message = Register(
             version=PROTOCOL_VERSION,
             node=node_name,
@@ -156,21 +167,26 @@ class Agent:
             ended=[],
         )
         self.number = place.run(self._agents.register(self.message)).agent
+        place.errands.append(asyncio.run_coroutine_threadsafe(self._listen(), place.loop))
 
-    def listen(self, wait: float = LIMIT) -> LeaseReply:
-        """Return work or orders."""
-        request = LeaseRequest(
-            self.number, self.message.instance, next(self._requests), self.capacity, {}, wait
-        )
-        return self._place.run(self._agents.lease(request))
+    async def _listen(self) -> None:
+        while not self._place.house.core.signals.closing:
+            request = LeaseRequest(
+                self.number, self.message.instance, next(self._requests), self.capacity, {}, LIMIT
+            )
+            try:
+                reply = await self._agents.lease(request)
+            except ConflictError:
+                return
+            for lease in reply.leases:
+                self._leases.put(lease)
+            for wish in reply.read:
+                data = self.output[wish.offset : wish.offset + wish.limit]
+                self._place.house.outputs.answered(wish.request, data, ended=False)
 
     def take(self) -> Lease:
-        """Return the next job to run; only one is expected."""
-        while True:
-            leases = self.listen().leases
-            if leases:
-                assert len(leases) == 1, leases
-                return leases[0]
+        """Return the next job to run."""
+        return self._leases.get(timeout=LIMIT)
 
     def started(self, lease: Lease) -> None:
         """Report that it runs."""

@@ -37,7 +37,7 @@ EVERYTHING = (
 )  # fmt: skip
 def test_without_a_good_credential_everything_is_401(place: Place, credential: str | None) -> None:
     before = place.total()
-    headers = {} if credential is None else {"Authorization": credential.encode("latin-1")}
+    headers = {} if credential is None else {b"Authorization": credential.encode("latin-1")}
     for method, path in EVERYTHING:
         reply = place.stranger.request(method, path, headers=headers, content=b"{bad" * 9)
         assert (reply.status_code, path) == (401, path)
@@ -96,15 +96,17 @@ def test_a_credential_ends_when_it_is_revoked(place: Place) -> None:
 
 
 def test_a_credential_ends_when_it_expires(place: Place) -> None:
-    client = place.client(place.token(place.name("ann"), expires="1s")["token"])
+    name = place.name("ann")
+    lasting = place.client(place.token(name)["token"])
+    client = place.client(place.token(name, expires="1s")["token"])
     assert client.get("/v1/jobs").status_code == 200
     stream = Reader(client, "/v1/events")
     stream.until("hello")
     while client.get("/v1/jobs/counts").status_code == 200:
         pass
     assert client.get("/v1/jobs").status_code == 401
-    place.admin.post("/v1/jobs", json=JOB)
-    stream.join()
+    lasting.post("/v1/jobs", json=JOB)
+    assert "job.ready" not in stream.join()
     other = Reader(client, "/v1/events")
     assert other.join()
     assert other.status == 401

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import httpx2
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.native.place import LIMIT, MAX_BODY, Agent, Place, error_of
 
@@ -239,8 +240,8 @@ def test_bad_queries_are_refused(place: Place, query: str, field: str) -> None:
         ("stdout?offset=1e40", "offset"), ("stdout?offset=99999999999999999999", "offset"),
         ("stdout?limit=0", "limit"), ("stdout?limit=999999999999", "limit"),
         ("stdout?attempt=-1", "attempt"), ("stdout?attempt=x", "attempt"),
-        ("stdout?rank=-1", "rank"), ("stdout?rank=99999", "rank"), ("stdout?follow=maybe", "follow"),
-        ("stderr?ofset=3", "ofset"),
+        ("stdout?rank=-1", "rank"), ("stdout?rank=99999", "rank"),
+        ("stdout?follow=maybe", "follow"), ("stderr?ofset=3", "ofset"),
     ],
 )  # fmt: skip
 def test_bad_queries_about_a_job_are_refused(place: Place, path: str, field: str) -> None:
@@ -260,13 +261,13 @@ def test_bad_queries_for_events_are_refused(place: Place, query: str, field: str
 
 @pytest.mark.parametrize("value", ["x", "-1", "1.5", "9" * 19, "1, 2", "\xb2", "\xff"])
 def test_a_bad_last_event_id_is_refused(place: Place, value: str) -> None:
-    headers = {"Last-Event-ID": value.encode("latin-1")}
+    headers = {b"Last-Event-ID": value.encode("latin-1")}
     refused(place.admin.get("/v1/events", headers=headers), "Last-Event-ID")
 
 
 @pytest.mark.parametrize("value", [b"", b"k" * 256, b"\xff\xfe", b"a\tb", b"\xc3\xa4"])
 def test_a_bad_idempotency_key_is_refused(place: Place, value: bytes) -> None:
-    headers = {"Idempotency-Key": value}
+    headers = {b"Idempotency-Key": value}
     refused(place.admin.post("/v1/jobs", json={"command": "x"}, headers=headers), "Idempotency-Key")
 
 
@@ -328,9 +329,9 @@ def raw(place: Place, request_line: bytes, *headers: bytes, body: bytes = b"") -
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "CONNECT", "BREW"])
 def test_other_methods_are_not_for_these_paths(place: Place, method: str) -> None:
     for path in (
-        "/v1/jobs", "/v1/jobs/1", "/v1/jobs/cancel", "/v1/jobs/1/stdout", "/v1/events", "/v1/tokens",
-        "/v1/tokens/x", "/v1/images", "/v1/images/x", "/v1/apply", "/v1/export", "/v1/info",
-        "/v1/agents/1/drain", "/healthz", "/readyz", "/metrics", "/v1/openapi.json",
+        "/v1/jobs", "/v1/jobs/1", "/v1/jobs/cancel", "/v1/jobs/1/stdout", "/v1/events",
+        "/v1/tokens", "/v1/tokens/x", "/v1/images", "/v1/images/x", "/v1/apply", "/v1/export",
+        "/v1/info", "/v1/agents/1/drain", "/healthz", "/readyz", "/metrics", "/v1/openapi.json",
     ):  # fmt: skip
         status, _ = raw(place, f"{method} {path} HTTP/1.1".encode())
         if method == "OPTIONS":
@@ -352,7 +353,7 @@ def test_a_wrong_method_is_told_the_right_ones(place: Place) -> None:
      "application/xml", "text/html", "application/json-seq", "nonsense", "\xff/\xfe"],
 )  # fmt: skip
 def test_bodies_of_other_media_types_are_refused(place: Place, media_type: str) -> None:
-    headers = {"Content-Type": media_type.encode("latin-1")}
+    headers = {b"Content-Type": media_type.encode("latin-1")}
     for path in ("/v1/jobs", "/v1/jobs/cancel", "/v1/tokens", "/v1/images", "/v1/apply"):
         reply = place.admin.post(path, content=b'{"command":"true"}', headers=headers)
         assert refused(reply, "Content-Type", 415)["code"] == "unsupported_media_type"
@@ -389,6 +390,11 @@ def test_the_agents_door_takes_no_nonsense(place: Place) -> None:
     assert place.admin.get(f"/v1/agents/{agent.number}").json()["state"] == "online"
 
 
+BOUNDED = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 TEXTS = st.text(st.characters(codec=None), max_size=12)
 VALUES = st.recursive(
     st.none()
@@ -396,8 +402,12 @@ VALUES = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(st.characters(codec="utf-8"), max_size=12),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["command", "env", "tasks", "cpus", "a"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["command", "env", "tasks", "cpus", "a"]), inner, max_size=3
+        )
+    ),
     max_leaves=8,
 )
 FIELDS = st.sampled_from([
@@ -406,11 +416,7 @@ FIELDS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@BOUNDED
 @given(spec=st.dictionaries(FIELDS, VALUES, min_size=1, max_size=4))
 def test_no_value_anywhere_is_a_defect(place: Place, spec: dict[str, object]) -> None:
     """The bad last job keeps the batch out of the store, whatever the others are."""
@@ -419,11 +425,7 @@ def test_no_value_anywhere_is_a_defect(place: Place, spec: dict[str, object]) ->
         refused(place.admin.post("/v1/jobs", content=msgspec.json.encode(body)))
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@BOUNDED
 @given(body=st.binary(max_size=200) | VALUES.map(msgspec.json.encode))
 def test_no_body_at_all_is_a_defect(place: Place, body: bytes) -> None:
     for path in ("/v1/jobs/retry", "/v1/tokens", "/v1/images", "/v1/apply?dry_run=true"):
@@ -431,11 +433,7 @@ def test_no_body_at_all_is_a_defect(place: Place, body: bytes) -> None:
         assert reply.status_code in {200, 400}, reply.text
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@BOUNDED
 @given(text=TEXTS)
 def test_no_filter_is_a_defect(place: Place, text: str) -> None:
     value = text.encode("utf-8", "surrogatepass")

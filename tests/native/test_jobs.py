@@ -1,5 +1,7 @@
 """Jobs over the native interface, as people use it."""
 
+from typing import Any
+
 from tests.native.place import Agent, Place, error_of
 
 
@@ -49,11 +51,13 @@ def test_a_batch_is_added_whole_or_not_at_all(place: Place) -> None:
 def test_lists_are_filtered_and_paged_both_ways(place: Place) -> None:
     user = place.user()
     group = place.name("group")
-    jobs = [{"command": f"echo {n}", "group": group, "name": f"n{n % 2}"} for n in range(7)]
+    jobs: list[dict[str, Any]] = [
+        {"command": f"echo {n}", "group": group, "name": f"n{n % 2}"} for n in range(7)
+    ]
     jobs[3]["labels"] = {"site": "x=y", "kind": "z"}
     ids = user.post("/v1/jobs", json=jobs).json()["ids"]
 
-    def page(**params: object) -> tuple[list[int], str | None]:
+    def page(**params: Any) -> tuple[list[int], str | None]:
         reply = user.get("/v1/jobs", params={"group": group, **params})
         assert reply.status_code == 200, reply.text
         found = reply.json()
@@ -83,7 +87,7 @@ def test_jobs_are_fetched_by_their_ids(place: Place) -> None:
     foreign = other.post("/v1/jobs", json={"command": "true"}).json()["id"]
     wanted = [ids[0], ids[4], ids[2], foreign, 10**17]
 
-    def page(**params: object) -> list[int]:
+    def page(**params: Any) -> list[int]:
         return [job["id"] for job in user.get("/v1/jobs", params=params).json()["jobs"]]
 
     assert page(ids=",".join(map(str, wanted))) == [ids[4], ids[2], ids[0]]

@@ -1,15 +1,18 @@
 """Replies that go on: events, output that is followed, waiting."""
 
+import asyncio
 import socket
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from gristmill.native import streams
-from tests.native.place import LIMIT, Agent, Place, Reader, opened
+from gristmill.store.database import Transaction
+from gristmill.store.events import append_event
+from tests.native.place import LIMIT, Agent, Place, Reader
 
 JOB = {"command": "true"}
 
@@ -114,60 +117,45 @@ def test_a_quiet_stream_and_one_that_hides_all_say_that_they_live(
 
 
 def test_a_stream_ends_when_its_credential_is_revoked(place: Place) -> None:
-    given = place.token(place.name("ann"))
-    user = place.client(given["token"])
-    reader = Reader(user, "/v1/events")
+    name = place.name("ann")
+    given = place.token(name)
+    other = place.client(place.token(name)["token"])
+    reader = Reader(place.client(given["token"]), "/v1/events")
     reader.until("hello")
     place.admin.delete(f"/v1/tokens/{given['id']}")
-    place.admin.post("/v1/jobs", json=JOB)
+    other.post("/v1/jobs", json=JOB)
     assert events_in(reader.join()) == []
 
 
-def test_streams_and_waits_end_with_the_server(tmp_path: Path) -> None:
-    with opened(tmp_path, "") as place:
-        agent = Agent(place, "node")
-        job = place.admin.post("/v1/jobs", json={**JOB, "pool": "node"}).json()["id"]
-        agent.started(agent.take())
-        readers = [
-            Reader(place.admin, path)
-            for path in ("/v1/events", f"/v1/jobs/{job}/wait?timeout=60",
-                         f"/v1/jobs/{job}/stdout?follow=true&attempt=1")
-        ]  # fmt: skip
-        readers[0].until("hello")
-        place.run(_requests(place, 3))
-        answering = threading.Thread(target=_answer_reads, args=(place, agent))
-        answering.start()
-        began = time.monotonic()
-        place.run(place._stop())
-        assert time.monotonic() - began < 4.5
-        for reader in readers:
-            reader.join()
-        assert msgspec.json.decode(readers[1].text)["state"] == "running"
-        answering.join()
-        place._stop = _nothing  # type: ignore[method-assign]
+def test_streams_and_waits_end_with_the_server(own_place: Place) -> None:
+    place = own_place
+    agent = Agent(place, "node")
+    job = place.admin.post("/v1/jobs", json={**JOB, "pool": "node"}).json()["id"]
+    agent.started(agent.take())
+    readers = [
+        Reader(place.admin, path)
+        for path in ("/v1/events", f"/v1/jobs/{job}/wait?timeout=60",
+                     f"/v1/jobs/{job}/stdout?follow=true")
+    ]  # fmt: skip
+    requests(place, 3)
+    began = time.monotonic()
+    place.run(place.close())
+    assert time.monotonic() - began < 4.5
+    for reader in readers:
+        reader.join()
+        assert reader.status == 200
+    assert msgspec.json.decode(readers[1].text)["state"] == "running"
 
 
-async def _nothing() -> None:
-    return None
-
-
-async def _requests(place: Place, count: int) -> None:
-    """Return once so many requests are being answered."""
-    import asyncio
-
-    while len(place.listeners._tasks()) < count:
+async def _until(check: Callable[[], bool]) -> None:
+    """Return once it is so; for what no event tells."""
+    while not check():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 
-def _answer_reads(place: Place, agent: Agent) -> None:
-    """Say that nothing was written, for as long as the server asks."""
-    while not place.house.core.signals.closing:
-        for wish in agent.listen(0.5).read:
-            place.loop.call_soon_threadsafe(_answer, place, wish.request)
-
-
-def _answer(place: Place, request: int) -> None:
-    place.house.outputs.answered(request, b"", ended=False)
+def requests(place: Place, count: int) -> None:
+    """Return once so many requests are being answered."""
+    place.run(_until(lambda: len(place.listeners._tasks()) == count))
 
 
 def test_a_client_that_leaves_ends_its_stream(own_place: Place) -> None:
@@ -177,19 +165,11 @@ def test_a_client_that_leaves_ends_its_stream(own_place: Place) -> None:
     reader.leave()
     own_place.admin.post("/v1/jobs", json=JOB)
     reader.join()
-    own_place.run(_none_left(own_place))
-
-
-async def _none_left(place: Place) -> None:
-    import asyncio
-
-    while place.listeners._tasks():
-        await asyncio.sleep(0.01)
+    requests(own_place, 0)
 
 
 def test_a_reader_that_stands_still_does_not_pile_up_events(own_place: Place) -> None:
     """The stream is read from the store as fast as its client takes it, and no faster."""
-    jobs = own_place.admin.post("/v1/jobs", json=[JOB] * 1000).json()["ids"]
     port = int(own_place.url.rpartition(":")[2])
     token = own_place.admin.headers["authorization"]
     with socket.socket() as client:
@@ -199,22 +179,20 @@ def test_a_reader_that_stands_still_does_not_pile_up_events(own_place: Place) ->
         client.sendall(
             f"GET /v1/events?after=0 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode()
         )
+        own_place.admin.post("/v1/jobs", json=JOB)
         while b"job.ready" not in client.recv(4096):
             pass
-        for _ in range(600):
-            for act in ("cancel", "retry"):
-                own_place.run(_change(own_place, act, jobs))
-        (connection,) = [
-            each for each in own_place.listeners._connections() if not each.idle()
-        ]
+        own_place.run(own_place.database.write(_write_many_events))
+        own_place.admin.post("/v1/jobs", json=JOB)
+        (connection,) = [each for each in own_place.listeners._connections() if not each.idle()]
+        own_place.run(_until(lambda: connection.flow.write_paused))
         assert connection.transport.get_write_buffer_size() < 1 << 20
-    own_place.run(_none_left(own_place))
+    requests(own_place, 0)
 
 
-async def _change(place: Place, act: str, jobs: list[int]) -> None:
-    from gristmill.services.tokens import ADMINISTRATOR
-
-    await getattr(place.house.control, act)(ADMINISTRATOR, jobs)
+def _write_many_events(tx: Transaction) -> None:
+    for _ in range(5000):
+        append_event(tx, 1e9, "job.big", list(range(1000)))
 
 
 def test_waiting_ends_with_the_job_or_the_time(place: Place) -> None:
@@ -237,12 +215,9 @@ def test_following_goes_through_every_attempt_to_the_end(place: Place) -> None:
     followed = Reader(user, f"/v1/jobs/{job}/stdout?follow=true")
     lease = agent.take()
     agent.started(lease)
-    order = agent.listen()
-    assert (order.read[0].job, order.read[0].offset) == (job, 0)
-    place.loop.call_soon_threadsafe(
-        lambda: place.house.outputs.answered(order.read[0].request, b"first ", ended=False)
-    )
+    agent.output = b"first "
     followed.until("first ")
+    agent.output = b""
     agent.finished(lease, 1, b"first try\n")
     lease = agent.take()
     agent.started(lease)
@@ -251,3 +226,15 @@ def test_following_goes_through_every_attempt_to_the_end(place: Place) -> None:
     one = Reader(user, f"/v1/jobs/{job}/stdout?follow=true&attempt=1&offset=6")
     assert one.join() == "try\n"
     assert Reader(user, f"/v1/jobs/{job}/stderr?follow=true").join() == ""
+
+
+def test_following_ends_when_the_job_is_forgotten(place: Place) -> None:
+    user = place.user()
+    job = user.post("/v1/jobs", json={**JOB, "delay": 3000}).json()["id"]
+    followed = Reader(user, f"/v1/jobs/{job}/stdout?follow=true")
+    followed.opened.wait(LIMIT)
+    other = place.admin
+    assert other.post(f"/v1/jobs/{job}/cancel").status_code == 200
+    assert other.delete(f"/v1/jobs/{job}").status_code == 204
+    assert followed.join() == ""
+    assert followed.status == 200

@@ -119,15 +119,15 @@ def test_resurrection_runs_down_the_chain(play: Play) -> None:
 def test_a_waiter_that_runs_when_a_member_comes_runs_again(play: Play) -> None:
     async def story(mill: Mill) -> None:
         waiter = await mill.one(after_groups=["g"], dep_groups=["h"])
-        last = await mill.one(after_groups=["h"])
+        last, loose = await mill.submit(spec(after_groups=["h"]), spec(after_any=[waiter]))
         agent = await mill.agent()
         assert await agent.lease() == [waiter]
         await agent.start(waiter)
         member = await mill.one(dep_groups=["g"])
         assert await mill.state(waiter) is S.RUNNING
         await agent.finish(waiter)
-        assert await mill.states([waiter, last]) == [S.WAITING, S.WAITING]
-        assert await agent.work() == [member, waiter, last]
+        assert await mill.states([waiter, last, loose]) == [S.WAITING] * 3
+        assert await agent.work() == [member, waiter, last, loose]
 
     play(story)
 

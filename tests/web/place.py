@@ -5,9 +5,11 @@ from html.parser import HTMLParser
 
 import httpx2
 
+from gristmill.domain.clock import Chance
 from gristmill.native.app import openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.gateway import Gateway, Route
+from gristmill.server.guard import Guard
 from gristmill.web.app import create_web_app
 from tests.native.place import Place
 
@@ -20,7 +22,8 @@ class WebPlace(Place):
     def _app(self) -> App:
         native = super()._app()
         web: App = create_web_app(self.house, openapi_document)  # type: ignore[assignment]
-        return Gateway([Route(prefix, web) for prefix in ("/", "/ui", "/docs")], native)
+        routes = [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
+        return Guard(Gateway(routes, native), Chance())
 
     def browser(self) -> httpx2.Client:
         """Return a client that keeps cookies and asks for pages, logged in nowhere."""

@@ -14,6 +14,7 @@ LIMIT = 60_000.0
 """Milliseconds that anything may take on a slow and loaded machine."""
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"]
+HTML = "text/html"
 PHONE = {"width": 390, "height": 844}
 COUNT = 'for i in 1 2 3 4 5; do echo "step $i <b>of</b> 5"; sleep 0.2; done; echo over >&2'
 
@@ -112,7 +113,7 @@ def test_a_job_s_output_grows_on_its_page(page: Page, server: RunningServer) -> 
     expect(page.locator("#stdout .output")).to_contain_text("step 1 <b>of</b> 5")
     expect(page.locator("#stdout .output")).to_contain_text("step 5 <b>of</b> 5")
     expect(page.locator("#stderr .output")).to_contain_text("over")
-    expect(page.locator("#heading .badge")).to_have_text("complete")
+    expect(page.locator("#standing .badge")).to_have_text("complete")
     assert page.locator("#stdout .output").inner_text().count("step") == 5
     page.get_by_role("button", name="Run again").click()
     expect(page.locator("#stdout .aside").first).to_contain_text("attempt 2")
@@ -125,7 +126,7 @@ def test_a_button_cancels(page: Page, server: RunningServer) -> None:
     job = server.client().submit("sleep 1000")
     page.goto(f"{server.url_http}/ui/jobs/{job.id}")
     page.get_by_role("button", name="Cancel").click()
-    expect(page.locator("#heading .badge")).to_have_text("cancelled")
+    expect(page.locator("#standing .badge")).to_have_text("cancelled")
     expect(page.get_by_role("button", name="Run again")).to_be_visible()
 
 
@@ -139,6 +140,15 @@ def test_pages_fit_a_phone(page: Page, server: RunningServer, path: str) -> None
     log_in(page, server)
     page.goto(server.url_http + path.format(job=job.id))
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_link_on_another_site_leads_to_the_page(page: Page, server: RunningServer) -> None:
+    log_in(page, server)
+    link = f'<meta charset="utf-8"><a href="{server.url_http}/ui/agents">there</a>'
+    page.route("http://example.test/", lambda route: route.fulfill(body=link, content_type=HTML))
+    page.goto("http://example.test/")
+    page.get_by_role("link", name="there").click()
+    expect(page.get_by_role("heading", name="Agents")).to_be_visible()
 
 
 def test_a_page_that_lost_its_login_asks_for_a_new_one(

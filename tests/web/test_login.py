@@ -79,11 +79,12 @@ def test_login_leads_to_no_other_place(place: WebPlace, wanted: str) -> None:
 
 
 def test_a_link_from_another_site_finds_the_cookie_at_a_second_look(place: WebPlace) -> None:
-    reply = place.browser().get(
-        "/ui/login?next=/ui/agents", headers={"Sec-Fetch-Site": "cross-site"}
-    )
+    came = {"Sec-Fetch-Site": "cross-site"}
+    reply = place.browser().get("/ui/login?next=/ui/agents", headers=came)
     page_of(reply)
-    assert reply.headers["refresh"].startswith("0")
+    address = reply.headers["refresh"].removeprefix("0; url=")
+    page_of(place.browser().get(address, headers=came))
+    assert place.visitor().get(address).headers["location"] == "/ui/agents"
 
 
 def test_logout_ends_the_login(place: WebPlace) -> None:

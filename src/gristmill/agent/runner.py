@@ -239,10 +239,16 @@ class Runner:
             member.cwd, member.scratch_stamp = self._scratch.take()
             return True
         member.cwd = resolve_home(spec.cwd)
+        why = f"no such folder: {member.cwd}"
         if spec.create_cwd:
-            os.makedirs(member.cwd, exist_ok=True)
+            try:
+                os.makedirs(member.cwd, exist_ok=True)
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    raise
+                why = str(error)
         if not os.path.isdir(member.cwd):
-            member.cause, member.message = BAD_WORKDIR, f"no such folder: {member.cwd}"
+            member.cause, member.message = BAD_WORKDIR, why
             return False
         if spec.workspace is not None:
             self._enter_workspace(member, spec.workspace)

@@ -131,6 +131,7 @@ class JobSpec(
     workspace: a folder below cwd for each attempt. create_cwd: make cwd when it is missing.
     keep_output: whether the output of a job that succeeded is kept too.
     kill_buries: a job that is killed while it runs is buried, not cancelled.
+    bury_impossible: bury it when it asks for more than any node has, instead of waiting.
     kill_over_memory: end it when its process tree holds more than the memory asked for.
     key: identity of the work; a second live job with the same key is not added.
     """
@@ -164,6 +165,7 @@ class JobSpec(
     create_cwd: bool = False
     keep_output: Literal["always", "failure"] = "always"
     kill_buries: bool = False
+    bury_impossible: bool = False
     learn: Learn | None = None
     mounts: Annotated[tuple[Mount, ...], msgspec.Meta(max_length=100)] = ()
 

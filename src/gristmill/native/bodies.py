@@ -82,6 +82,4 @@ def _decode(body: Any, decode: Callable[[Any], Any], number: int | None = None) 
 def _check_media_type(request: AnyRequest, accepted: Sequence[str]) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given and given not in accepted:
-        raise WrongMediaTypeError(
-            detail=f"send 'Content-Type: {accepted[0]}', not {given[:80]!r}"
-        )
+        raise WrongMediaTypeError(detail=f"send 'Content-Type: {accepted[0]}', not {given[:80]!r}")

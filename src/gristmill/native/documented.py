@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     Example,
     OpenAPIMediaType,
+    OpenAPIType,
     Operation,
     Reference,
     RequestBody,
@@ -69,7 +70,7 @@ class JobOrJobs(Operation):
     def __post_init__(self) -> None:
         """Say what the body is."""
         job = _reference("JobSpec")
-        several = Schema(type="array", items=job, max_items=1_000_000)  # type: ignore[arg-type]
+        several = Schema(type=OpenAPIType.ARRAY, items=job, max_items=1_000_000)
         examples = {
             "one": ONE_JOB,
             "many": [{"command": "echo first"}, {"command": "echo second"}],
@@ -113,9 +114,9 @@ class YamlText(Operation):
 
     def __post_init__(self) -> None:
         """Say what the body is."""
-        text = Schema(type="string")  # type: ignore[arg-type]
-        examples = {"a user": "users:\n  - name: alice\n"}
-        self.request_body = _body(text, examples, "application/yaml")
+        declared = Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind")
+        examples = {"a user": {"users": [{"name": "alice"}]}}
+        self.request_body = _body(declared, examples, "application/yaml")
 
 
 JOB_OR_JOBS, CHOICE, YAML_TEXT = JobOrJobs, Choice, YamlText

@@ -107,7 +107,8 @@ def _on_validation(request: AnyRequest, error: ValidationException) -> Response[
 def _on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorReply]:
     status = error.status_code
     code = _CODES.get(status, "invalid_input" if status < 500 else "internal")
-    headers = {"Allow": v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+    given = {name.lower(): value for name, value in (error.headers or {}).items()}
+    headers = {"Allow": given["allow"]} if "allow" in given else {}
     message = error.detail or code.replace("_", " ")
     if status == 404:
         message = f"there is nothing at {request.scope['path'][:200]}"

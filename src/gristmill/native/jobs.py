@@ -59,9 +59,7 @@ class JobRoutes(Controller):
         many = not isinstance(sent, JobSpec)
         specs = [sent] if isinstance(sent, JobSpec) else sent
         result = await house.submitter.submit(
-            Submission(
-                specs, writer.user, idempotency_key=idempotency_key, admin=writer.admin
-            )
+            Submission(specs, writer.user, idempotency_key=idempotency_key, admin=writer.admin)
         )
         if many:
             return Response(wire.SubmittedMany(result.ids, result.added))
@@ -88,9 +86,7 @@ class JobRoutes(Controller):
         ] = None,
         dialect: QueryText = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
-        cursor: Annotated[
-            str | None, QueryParameter(description="next of the page before")
-        ] = None,
+        cursor: Annotated[str | None, QueryParameter(description="next of the page before")] = None,
         order: FromQuery[Literal["newest", "oldest"]] = "newest",
     ) -> wire.JobPage:
         """Return a page of the jobs that meet every condition, by id."""

@@ -48,7 +48,7 @@ def describe(app: Litestar) -> Json:
     for path, operation in _operations(document):
         for parameter in operation.get("parameters", ()):
             _mend_parameter(parameter)
-        _add_errors(path, operation)
+        _mend_responses(path, operation)
     _as_ecma(document)
     return document
 
@@ -79,9 +79,12 @@ def _whole(bound: float) -> int:
     return min(int(bound), (1 << 63) - 1)
 
 
-def _add_errors(path: str, operation: Json) -> None:
+def _mend_responses(path: str, operation: Json) -> None:
     responses = operation["responses"]
     responses.pop("400", None)
+    for response in responses.values():
+        if "application/yaml" in response.get("content", {}):
+            response["content"]["application/yaml"]["schema"] = {"type": ["object", "null"]}
     for status in _statuses(path, operation):
         responses[str(status)] = {
             "description": _ERRORS[status],

@@ -10,7 +10,7 @@ from litestar import Controller, Response, get
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
-from gristmill.domain.errors import NotAuthenticatedError
+from gristmill.domain.errors import NotAuthenticatedError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.native import documented
 from gristmill.native.access import Caller, TheHouse, identify
@@ -121,14 +121,15 @@ async def _follow(
 
 
 async def _while_welcome(request: AnyRequest, source: AsyncGenerator[T, None]) -> AsyncIterator[T]:
-    """Yield what source does; end when the caller's credential has expired or was revoked."""
+    """Yield what source does; end when the credential has ended, or the job was forgotten."""
+    house: House = request.app.state.house
     async with aclosing(source):
-        async for value in source:
-            try:
-                await identify(request.app.state.house, request.headers)
-            except NotAuthenticatedError:
-                return
-            yield value
+        try:
+            async for value in source:
+                await identify(house, request.headers)
+                yield value
+        except (NotAuthenticatedError, NotFoundError):
+            return
 
 
 EventNumber = Annotated[

@@ -45,6 +45,9 @@ AGENT_STOP_GRACE = 20.0
 THREAD_SWITCH = 0.0005
 """Seconds; the writer thread must get its turn while the event loop is busy."""
 
+GARBAGE_THRESHOLDS = (50_000, 20, 20)
+"""Requests with 100,000 jobs make millions of objects and no cycles: look for some rarely."""
+
 MB = 1 << 20
 HTTPS_ONLY = frozenset({"https"})
 
@@ -175,6 +178,7 @@ class Server:
             # What exists now lives as long as the server: never look through it again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GARBAGE_THRESHOLDS)
             await stopping.wait()
             log.info("server.stopping")
             await self._stop()

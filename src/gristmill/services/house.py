@@ -97,6 +97,7 @@ class House:
         """Let everybody who waits for something go; the server stops."""
         self.core.signals.close()
         self.agents.release()
+        self.outputs.release()
 
     async def stop(self) -> None:
         """Stop the loops; the database is closed by whoever opened it."""

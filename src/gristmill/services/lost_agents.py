@@ -185,12 +185,8 @@ class LostAgents:
 def held_by(tx: Transaction, ledger: Ledger, number: int) -> list[JobHead]:
     """Return the jobs of which an agent has a member, as far as the store knows."""
     ids = ids_of(tx.all("get_held_by_agent", agent=number))
-    gangs = {job: attempt for job, attempt, _ in tx.all("get_gangs_of_agent", agent=number)}
-    return [
-        head
-        for head in ledger.load([*ids, *gangs])
-        if head.state in HELD and gangs.get(head.id, head.attempt) == head.attempt
-    ]
+    ids += ids_of(tx.all("get_gangs_of_agent", agent=number))
+    return [head for head in ledger.load(ids) if head.state in HELD]
 
 
 def _still_silent(tx: Transaction, number: int, silence: _Silence) -> AgentRow | None:

@@ -116,6 +116,11 @@ class Outputs:
         if future is not None and not future.done():
             future.set_result(None if ended else data)
 
+    def release(self) -> None:
+        """Wait for no agent's answer any longer; the server stops."""
+        for request in list(self._waiting):
+            self.answered(request, b"", ended=True)
+
     async def take_in(
         self, agent: int, instance: str, member: Held, stream: Stream, offset: int, data: bytes
     ) -> None:
@@ -142,7 +147,7 @@ class Outputs:
         limit: int,
     ) -> bytes | None:
         agent = self._registry.find(await self._agent_of(number, job, attempt, rank))
-        if agent is None:
+        if agent is None or self._core.signals.closing:
             return None
         request = next(self._numbers)
         future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()

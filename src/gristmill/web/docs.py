@@ -92,12 +92,14 @@ def _introduction(document: Document) -> Markup:
         tag("h1", f"{document.title} interface ", tag("small", document.version)),
         tag(
             "p",
-            "Every request but those under ",
-            tag("i", "health"),
-            " and this page carries a token: ",
+            "A token goes with every request: ",
             tag("code", "Authorization: Bearer TOKEN"),
             ". Bodies are JSON, times RFC 3339 in UTC, sizes megabytes, durations seconds. A "
-            "2xx answer means that what it says is on disk.",
+            "2xx answer means that what it says is on disk. Only ",
+            tag("code", "/healthz"),
+            ", ",
+            tag("code", "/readyz"),
+            " and this page need no token.",
         ),
         tag(
             "p",

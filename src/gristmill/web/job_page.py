@@ -40,11 +40,11 @@ class JobFacts(NamedTuple):
 
 def job_content(facts: JobFacts, visitor: Visitor) -> list[Markup]:
     """Return the page between its frame."""
-    return [_heading(facts, visitor), _facts(facts), _tasks(facts.listed.row.spec),
+    return [_title(facts, visitor), _standing(facts), _facts(facts), _tasks(facts.listed.row.spec),
             _attempts(facts), *(_pane(source, look) for source, look in facts.panes)]  # fmt: skip
 
 
-def _heading(facts: JobFacts, visitor: Visitor) -> Markup:
+def _title(facts: JobFacts, visitor: Visitor) -> Markup:
     listed = facts.listed
     head = listed.row.head
     name = tag("span", listed.row.name, class_="name") if listed.row.name else None
@@ -56,14 +56,28 @@ def _heading(facts: JobFacts, visitor: Visitor) -> Markup:
         label = "Run now" if head.state not in TERMINAL else "Run again"
         buttons.append(post_form(f"/ui/jobs/{head.id}/retry", visitor, label))
     return tag(
-        "section",
-        tag("div", tag("h1", f"Job {head.id} ", name), tag("div", buttons, class_="buttons"),
-            class_="title"),
-        tag("p", badge(head.state), " ", _why(facts), class_="why", aria_live="polite"),
-        id="heading",
+        "div",
+        tag("h1", f"Job {head.id} ", name),
+        tag("div", buttons, class_="buttons"),
+        class_="title",
+        id="title",
         data_live=True,
-        data_resting=head.state in PENDING,
-    )  # fmt: skip
+    )
+
+
+def _standing(facts: JobFacts) -> Markup:
+    state = facts.listed.row.head.state
+    return tag(
+        "p",
+        badge(state),
+        " ",
+        _why(facts),
+        class_="why",
+        id="standing",
+        aria_live="polite",
+        data_live=True,
+        data_resting=state in PENDING,
+    )
 
 
 def _why(facts: JobFacts) -> str:

@@ -1,7 +1,8 @@
 """Coming in with a token, and going out again."""
 
+from contextlib import suppress
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.params import QueryParameter
@@ -22,15 +23,22 @@ from gristmill.web.visit import (
 HOME = "/ui/"
 LONGEST_NEXT = 2000
 
+Again = Annotated[bool, QueryParameter()]
 Next = Annotated[str, QueryParameter(name="next", max_length=LONGEST_NEXT)]
 
 
 @get("/ui/login")
-async def show_login(request: AnyRequest, next_: Next = HOME) -> Response[str]:
-    """Ask for a token."""
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        return _once_more()
-    return respond(_login_page(_own_path(next_)))
+async def show_login(
+    request: AnyRequest, sessions: TheSessions, next_: Next = HOME, again: Again = False
+) -> Response[Any]:
+    """Ask for a token, unless there is a login."""
+    wanted = _own_path(next_)
+    with suppress(NotAuthenticatedError):
+        await sessions.visitor(request.cookies.get(cookie_name(request), ""))
+        return Redirect(wanted, status_code=303)
+    if request.headers.get("sec-fetch-site") == "cross-site" and not again:
+        return _once_more(wanted)
+    return respond(_login_page(wanted))
 
 
 @post("/ui/login")
@@ -58,7 +66,8 @@ def to_login(request: AnyRequest) -> Response[Any]:
     """Send somebody who has not logged in to do so, and then back to the page they wanted."""
     query = request.scope["query_string"].decode("latin-1")
     wanted = request.scope["path"] + (f"?{query}" if query else "")
-    where = "" if wanted.rstrip("/") == "/ui" else f"?next={quote(wanted[:LONGEST_NEXT], safe='')}"
+    home = wanted.rstrip("/") == "/ui"
+    where = "" if home else f"?{urlencode({'next': wanted[:LONGEST_NEXT]})}"
     return Redirect(f"/ui/login{where}", status_code=303)
 
 
@@ -68,10 +77,11 @@ def _own_path(wanted: str) -> str:
     return wanted if ours and "\\" not in wanted and len(wanted) <= LONGEST_NEXT else HOME
 
 
-def _once_more() -> Response[str]:
-    """Reload at once: a browser keeps our cookie back when a link on another site led here."""
-    text = tag("p", tag("a", "Go on to the dashboard", href=HOME))
-    return respond(page("One moment", text), headers={"Refresh": "0"})
+def _once_more(wanted: str) -> Response[str]:
+    """Come again at once: a browser keeps our cookie back when a link on another site led here."""
+    address = f"/ui/login?{urlencode({'next': wanted, 'again': 'true'})}"
+    text = tag("p", tag("a", "Go on", href=address))
+    return respond(page("One moment", text), headers={"Refresh": f"0; url={address}"})
 
 
 def _login_page(wanted: str, wrong: str = "") -> Markup:

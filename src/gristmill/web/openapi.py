@@ -37,7 +37,7 @@ class Reply(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One thing that can be asked."""
+    """One thing that can be asked. public: without a token."""
 
     id: str
     tag: str
@@ -48,6 +48,7 @@ class Operation(NamedTuple):
     parameters: list[Parameter]
     body: Body | None
     replies: list[Reply]
+    public: bool
 
 
 class Document:
@@ -95,6 +96,7 @@ def _operation(path: str, method: str, item: dict[str, Any]) -> Operation:
         parameters=[_parameter(found) for found in item.get("parameters", ())],
         body=_body(item.get("requestBody")),
         replies=[_reply(status, reply) for status, reply in sorted(item["responses"].items())],
+        public=item.get("security") == [],
     )
 
 

@@ -60,8 +60,10 @@ def _limits(schema: Schema) -> str:
 
 def _plain(value: float) -> str:
     whole = int(value)
-    if whole and whole & (whole - 1) == 0 and whole > 1 << 16:
-        return f"2^{whole.bit_length() - 1}"
+    for less in (0, 1):
+        power = whole + less
+        if power > 1 << 16 and power & (power - 1) == 0:
+            return f"2^{power.bit_length() - 1}" + ("-1" if less else "")
     return f"{whole:,}" if whole == value else str(value)
 
 
@@ -109,7 +111,9 @@ def example_call(operation: Operation, document: Document) -> str:
             query.append(f"{found.name}={value}")
     method = _method(operation)
     address = f"{BASE}{path}" + (f"?{'&'.join(query)}" if query else "")
-    lines = [f'curl {method}"{address}"', '-H "Authorization: Bearer $TOKEN"']
+    lines = [f'curl {method}"{address}"']
+    if not operation.public:
+        lines.append('-H "Authorization: Bearer $TOKEN"')
     if operation.body is not None:
         body = operation.body
         value = body.examples[0] if body.examples else sample(body.schema, document)

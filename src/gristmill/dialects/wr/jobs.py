@@ -9,7 +9,7 @@ from gristmill.dialects.wr.queries import job_defaults, limit_of
 from gristmill.dialects.wr.report import Report
 from gristmill.dialects.wr.requests import decode_jobs
 from gristmill.dialects.wr.selection import Selected, Selection, Wanted, identifiers_of
-from gristmill.dialects.wr.status import DELETABLE, RUNNING, states_of
+from gristmill.dialects.wr.status import DELETABLE, RUNNING, as_added, states_of
 from gristmill.dialects.wr.translate import Delays, Translated, Translator
 from gristmill.dialects.wr.uploads import Uploads
 from gristmill.dialects.wr.wire import JobRequest
@@ -18,10 +18,12 @@ from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
 from gristmill.services.house import House
-from gristmill.services.queue.submit import Submission
+from gristmill.services.queue.submit import Submission, Submitted
 
 INLINE_BYTES = 64 << 10
 """Up to so many bytes of jobs are read on the event loop; more in a thread."""
+
+_NAMES = {"after_groups": "deps", "dep_groups": "dep_grps", "command": "cmd", "group": "rep_grp"}
 
 
 class Jobs:
@@ -61,9 +63,9 @@ class Jobs:
             jobs = [translator.translate(request) for request in requests]
         else:
             jobs = await asyncio.to_thread(lambda: list(map(translator.translate, requests)))
-        ids = await self._submit(who, jobs)
-        glances = await self._house.glances.of_ids(who, [job for job in ids if job])
-        added = [Selected(glance, None) for glance in glances]
+        done = await self._submit(who, jobs)
+        glances = await self._house.glances.of_ids(who, [job for job in done.ids if job])
+        added = [Selected(as_added(glance, done.first), None) for glance in glances]
         await exchange.reply(await self._report.write(query, who, added), 201)
 
     def _scripts(
@@ -72,9 +74,9 @@ class Jobs:
         paths = {job.cloud_script for job in (*requests, defaults) if job.cloud_script}
         return {path: self._uploads.read_script(who, path) for path in paths}
 
-    async def _submit(self, who: Identity, jobs: Sequence[Translated]) -> list[int]:
+    async def _submit(self, who: Identity, jobs: Sequence[Translated]) -> Submitted:
         if not jobs:
-            return []
+            return Submitted([], 0)
         submission = Submission(
             [job.spec for job in jobs],
             who.user,
@@ -84,9 +86,9 @@ class Jobs:
             admin=who.admin,
         )
         try:
-            return (await self._house.submitter.submit(submission)).ids
+            return await self._house.submitter.submit(submission)
         except InvalidInputError as error:
-            raise bad_job(f"{error.field}: {error}" if error.field else str(error)) from error
+            raise bad_job(f"{_wire_name(error.field)}: {error}") from error
 
     async def _end(self, exchange: Exchange, who: Identity) -> None:
         removal, word = self._house.removal, exchange.query.get("state")
@@ -114,3 +116,9 @@ class Jobs:
         ended = {job.row.head.id for job in await act(who, ids)} if ids else set()
         gone = [selected for selected in found if selected.glance.job.row.head.id in ended]
         await exchange.reply(await self._report.write(exchange.query, who, gone, answer), code)
+
+
+def _wire_name(field: str) -> str:
+    """Return what this interface calls a field of the core, with the job's place before it."""
+    place, dot, name = field.rpartition(".")
+    return f"{place}{dot}{_NAMES.get(name, name)}" or "job"

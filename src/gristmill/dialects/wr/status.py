@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from gristmill.dialects.wr.behaviours import without_pipefail
 from gristmill.dialects.wr.translate import DEFAULT_CWD, MB_A_GB, read_extra
 from gristmill.dialects.wr.wire import ZERO_TIME, Number, Status, number
 from gristmill.domain import outcome
 from gristmill.domain.job import JobSpec
-from gristmill.domain.state import HELD, JobState
+from gristmill.domain.state import HELD, PENDING, JobState
 from gristmill.services.queue.glances import Glance, LastAttempt
 from gristmill.services.queue.views import Listed
 
@@ -71,6 +73,28 @@ class Seen(NamedTuple):
 def states_of(word: str) -> frozenset[JobState] | None:
     """Return the states a filter selects, None for a word that is no filter."""
     return _BY_WORD.get(word)
+
+
+def as_added(glance: Glance, first: int | None) -> Glance:
+    """Return a job that has just been added as it was then, though it may have begun by now.
+
+    first: ids from it on are those that were added.
+    """
+    head = glance.job.row.head
+    if first is None or head.id < first or head.state in PENDING:
+        return glance
+    fresh = msgspec.structs.replace(
+        head,
+        state=JobState.READY,
+        failures=0,
+        agent_id=None,
+        started_at=None,
+        ended_at=None,
+        exit_code=None,
+        reason=None,
+    )
+    row = msgspec.structs.replace(glance.job.row, head=fresh)
+    return glance._replace(job=glance.job._replace(row=row), attempt=None)
 
 
 def status(glance: Glance, seen: Seen, group: str | None = None, word: str | None = None) -> Status:
@@ -136,7 +160,7 @@ def _folder(spec: JobSpec, attempt: LastAttempt | None) -> str:
 def _exited(listed: Listed, attempt: LastAttempt | None) -> bool:
     if attempt is None or listed.row.head.state in HELD:
         return False
-    return attempt.ended_at is not None and attempt.started_at is not None
+    return attempt.started_at is not None
 
 
 def _exit_code(listed: Listed) -> int:
@@ -161,8 +185,7 @@ def _reason(listed: Listed) -> str:
 def _wall_time(listed: Listed, attempt: LastAttempt | None, now: float) -> Number:
     if attempt is None or attempt.started_at is None:
         return 0
-    head = listed.row.head
-    end = attempt.ended_at or (head.ended_at if head.state is JobState.LOST else None) or now
+    end = attempt.ended_at or listed.row.head.ended_at or now
     return number(max(0.0, end - attempt.started_at))
 
 

@@ -112,6 +112,7 @@ class Translator:
             env=_variables(job.env or ()),
             keep_output="failure",
             kill_buries=True,
+            bury_impossible=True,
             kill_over_memory=False,
         )
         return Translated(spec, self._extra(job, matters=matters), bool(job.rerun))

@@ -88,7 +88,7 @@ Behaviours = Annotated[list[Behaviour], msgspec.Meta(max_length=1000)]
 Environment = Annotated[list[Entry], msgspec.Meta(max_length=10_000)]
 
 
-class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One job to add, or the defaults for all of them; None is not given."""
 
     cmd: Text | None = None
@@ -121,7 +121,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     cloud_ram: int | None = None
 
 
-class Status(msgspec.Struct, rename=_written):
+class Status(msgspec.Struct, rename=_written, gc=False):
     """A job as it stands. Memory in MB, disk in GB, times in seconds."""
 
     key: str

@@ -7,6 +7,7 @@ from gristmill.domain.state import JobState
 from gristmill.protocol.messages import Lease
 from gristmill.services.queue.claim import MOST_A_CLAIM, Claim, Rank
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.impossible import Impossible
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import LiveAgent, Registry
 from gristmill.services.waiting import pause
@@ -26,6 +27,7 @@ class Dispatcher:
         self._heads: dict[int, Rank] = {}
         self._blocked_since: dict[int, float] = {}
         self._orphans: list[Lease] = []
+        self._impossible = Impossible(core, registry)
 
     async def run(self) -> None:
         """Lease until cancelled."""
@@ -66,6 +68,8 @@ class Dispatcher:
                 self._registry.answer(room.agent, room.leases)
         if claim.taken >= MOST_A_CLAIM:
             signals.work.set()
+        self._impossible.joined(fresh)
+        await self._impossible.bury(list(self._blocked_since))
 
     async def _take_back(self) -> None:
         """Return to ready what was leased to an agent that registered anew meanwhile."""

@@ -2,6 +2,8 @@
 
 import math
 
+import msgspec
+
 from gristmill.domain.learning import (
     Override,
     Resource,
@@ -9,11 +11,28 @@ from gristmill.domain.learning import (
     raised_memory,
     raised_time,
 )
-from gristmill.domain.outcome import DISK_FULL, OVER_MEMORY, OVER_WALLTIME
+from gristmill.domain.outcome import (
+    DISK_FULL,
+    NON_ZERO_EXIT,
+    OVER_MEMORY,
+    OVER_WALLTIME,
+    SIGNALLED,
+)
 from gristmill.protocol.messages import Finished
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead
+
+
+_PLAIN_FAILURES = frozenset({NON_ZERO_EXIT, SIGNALLED})
+
+
+def with_cause(core: QueueCore, head: JobHead, end: Finished) -> Finished:
+    """Return the end of a job that learns: failing with more memory than asked for is the cause."""
+    shape = core.shapes.by_id[head.shape_id]
+    if not shape.bucket or end.reason not in _PLAIN_FAILURES or end.peak_memory <= shape.memory:
+        return end
+    return msgspec.structs.replace(end, reason=OVER_MEMORY)
 
 
 def learn_from_success(core: QueueCore, tx: Transaction, head: JobHead, end: Finished) -> None:

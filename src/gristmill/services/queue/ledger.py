@@ -39,7 +39,7 @@ class Ledger:
         self._ended: list[JobHead] = []
         self._moved: dict[int, JobHead] = {}
         self._was_out: dict[int, bool] = {}
-        self._mutexes_left: dict[int, JobHead] = {}
+        self._mutexes_left: set[int] = set()
         self._timed = False
 
     def load(self, ids: Iterable[int]) -> list[JobHead]:
@@ -209,13 +209,11 @@ class Ledger:
                 self.tx.run("set_mutex_front", mutex=head.mutex_id, front=head.id)
         elif source in _KEEPS_MUTEX and target not in _KEEPS_MUTEX:
             if not head.parked and head.mutex_id is not None:
-                self._mutexes_left[head.mutex_id] = head
+                self._mutexes_left.add(head.mutex_id)
             head.parked = 0
 
     def _release_mutexes(self) -> None:
-        for mutex, left in self._mutexes_left.items():
-            if left.state in _KEEPS_MUTEX:
-                continue
+        for mutex in self._mutexes_left:
             row = self.tx.one("get_next_parked", mutex=mutex)
             following = row[0] if row else None
             self.tx.run("set_mutex_front", mutex=mutex, front=following)

@@ -17,7 +17,7 @@ from gristmill.protocol.messages import (
 )
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail, found_again
-from gristmill.services.queue.learning import learn_from_failure, learn_from_success
+from gristmill.services.queue.learning import learn_from_failure, learn_from_success, with_cause
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -70,11 +70,11 @@ class _Round:
                 self._start(head, start)
             else:
                 self.drop.append(Held(start.job, start.attempt, start.rank))
-        # An agent may tell the same twice; moves are judged at the end, so twice at once counts too.
+        # Failures are judged last, so an end told twice in one report would still seem to be news.
         for end in {(end.job, end.attempt, end.rank): end for end in report.finished}.values():
             head = heads.get(end.job)
             if head is not None and self._holds(head, end.attempt):
-                self._end(head, end)
+                self._end(head, with_cause(self._core, head, end))
         for held in report.returned:
             head = heads.get(held.job)
             if head is not None and self._holds(head, held.attempt):

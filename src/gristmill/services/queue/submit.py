@@ -34,11 +34,13 @@ _decode_ids = msgspec.json.Decoder(list[int]).decode
 class Submitted(NamedTuple):
     """Ids in the order of the submission; added counts those that are new.
 
-    An id is 0 for a job that was left out because its work is done already.
+    An id is 0 for a job that was left out because its work is done already. first: ids from it
+    on are new, None when none is.
     """
 
     ids: list[int]
     added: int
+    first: int | None = None
 
 
 class Submission(NamedTuple):
@@ -183,7 +185,7 @@ class _Batch:
         insert_jobs(self._tx, [self._row(index, first + index) for index in new])
         self._links.write()
         self._close()
-        return Submitted(ids, len(new))
+        return Submitted(ids, len(new), first)
 
     def _row(self, index: int, job: int) -> tuple[object, ...]:
         spec = self._prepared.specs[index]

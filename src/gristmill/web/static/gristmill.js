@@ -51,9 +51,11 @@ function replace(element, fresh) {
   const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
   const left = element.querySelector(".scroll")?.scrollLeft ?? 0;
   showTimes(fresh);
-  element.replaceWith(fresh);
+  // The element itself stays: screen readers follow it by its aria-live.
+  element.replaceChildren(...fresh.childNodes);
+  element.toggleAttribute("data-resting", fresh.hasAttribute("data-resting"));
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-  const scroll = fresh.querySelector(".scroll");
+  const scroll = element.querySelector(".scroll");
   if (scroll) scroll.scrollLeft = left;
 }
 
@@ -196,8 +198,9 @@ function refreshPanes(page) {
 function logInFromAddress() {
   const form = document.getElementById("login");
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!form || !token) return;
+  if (!token) return;
   history.replaceState(null, "", location.pathname + location.search);
+  if (!form) return;
   form.elements.token.value = token;
   form.submit();
 }

@@ -1,0 +1,260 @@
+"""What a client sees of jobs that run: results, folders, environment, retries, behaviours."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from gristmill.dialects.wr.wire import ZERO_TIME
+from tests.wr.talk import Job, Wr
+
+
+def test_a_job_that_succeeds(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "echo fine; sleep 0.2", "rep_grp": "fine", "cpus": 1})
+    assert (added["State"], added["Exitcode"], added["Attempts"]) == ("ready", 0, 0)
+    job = wr.wait_for(added["Key"], "complete", std="true")
+    key = added["Key"]
+    place = rf"/wr_cwd/{key[0]}/{key[1]}/{key[2]}/{key[3:]}[0-9]+/cwd"
+    assert re.fullmatch(place, job["Cwd"])
+    assert job["CwdBase"] == "/tmp"
+    assert (job["Exited"], job["Exitcode"], job["FailReason"]) == (True, 0, "")
+    assert job["Pid"] > 0
+    assert job["Host"]
+    assert job["HostID"] == ""
+    assert not job["HostIP"].startswith("127.")
+    assert 0.2 <= job["Walltime"] < 30
+    assert job["CPUtime"] >= 0
+    assert isinstance(job["PeakRAM"], int)
+    assert job["Ended"] >= job["Started"] > 1_600_000_000
+    assert job["Attempts"] == 1
+    assert (job["StdOut"], job["StdErr"]) == ("", "")
+
+
+def test_a_running_job(wr: Wr, folder: Path) -> None:
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    (added,) = wr.add({"cmd": f"cat {gate}"})
+    job = wr.wait_for(added["Key"], "running")
+    assert (job["Exited"], job["Exitcode"], job["Attempts"]) == (False, -1, 1)
+    assert job["Started"] > 0
+    assert job["Ended"] == ZERO_TIME
+    assert job["Walltime"] >= 0
+    assert added["Key"] in {found["Key"] for found in wr.jobs(state="running")}
+    assert added["Key"] in {found["Key"] for found in wr.jobs(state="reserved")}
+    gate.write_text("")
+    wr.wait_for(added["Key"], "complete")
+
+
+def test_a_failure_is_buried_with_its_output(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "echo out; echo err >&2; exit 3", "rep_grp": "failing"})
+    job = wr.wait_for("failing", "buried", std="true")
+    assert (job["Exited"], job["Exitcode"]) == (True, 3)
+    assert job["FailReason"] == "command exited non-zero"
+    assert (job["StdOut"], job["StdErr"]) == ("out", "err")
+    assert wr.job(added["Key"])["StdOut"] == ""
+    assert wr.job(added["Key"], std="yes")["StdOut"] == ""
+
+
+def test_long_output_keeps_head_and_tail(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "head -c 300000 /dev/zero | tr '\\0' a; echo; exit 1"})
+    job = wr.wait_for(added["Key"], "buried", std="true")
+    assert job["StdOut"].startswith("a" * 4096 + "\n... omitting 291809 bytes ...\naaa")
+    assert len(job["StdOut"]) == 2 * 4096 + len("\n... omitting 291809 bytes ...\n") - 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "reason"),
+    [
+        ("/etc/passwd", 126, "command permission problem"),
+        ("/no/such/command", 127, "command not found"),
+        ("exit 128", 128, "command invalid exit code"),
+    ],
+)
+def test_codes_that_are_never_retried(wr: Wr, command: str, code: int, reason: str) -> None:
+    (added,) = wr.add({"cmd": command, "retries": 3})
+    job = wr.wait_for(added["Key"], "buried")
+    assert (job["Exitcode"], job["FailReason"], job["Attempts"]) == (code, reason, 1)
+
+
+def test_retries_with_a_pause_between(wr: Wr, folder: Path) -> None:
+    count = folder / "count"
+    (added,) = wr.add({"cmd": f"echo x >> {count}; exit 1", "retries": 2})
+    delayed = wr.wait_for(added["Key"], "delayed", "buried")
+    assert delayed["FailReason"] == "command exited non-zero"
+    job = wr.wait_for(added["Key"], "buried")
+    assert job["Attempts"] == 3
+    assert count.read_text() == "x\n" * 3
+
+
+def test_a_pipe_fails_with_any_of_its_parts(wr: Wr) -> None:
+    first, second = wr.add({"cmd": "false | cat"}, {"cmd": "false |cat"})
+    assert wr.wait_for(first["Key"], "buried", "complete")["State"] == "buried"
+    assert wr.wait_for(second["Key"], "buried", "complete")["State"] == "complete"
+    assert wr.job(first["Key"])["Cmd"] == "false | cat"
+
+
+def test_the_environment(wr: Wr, folder: Path) -> None:
+    base, out = folder / "made" / "for it", folder / "out"
+    command = f'echo "$A,$B,$HOME,$TMPDIR,$PWD" > {out}'
+    (added,) = wr.add(
+        {"cmd": command, "cwd": str(base), "change_home": True, "env": ["A=1", "B=x=y", "A=2"]}
+    )
+    job = wr.wait_for(added["Key"], "complete", env="true")
+    place = f"{base}{job['Cwd']}"
+    scratch = f"{place.removesuffix('cwd')}tmp"
+    assert out.read_text().rstrip() == f"2,x=y,{place},{scratch},{place}"
+    assert {"A=2", "B=x=y"} <= set(job["Env"])
+    assert any(entry.startswith("PATH=") for entry in job["Env"])
+    assert not os.path.exists(scratch)
+    assert job["HomeChanged"] is True
+    assert wr.job(added["Key"])["Env"] is None
+
+
+def test_cwd_that_matters(wr: Wr, folder: Path) -> None:
+    home = os.environ.get("HOME", "")
+    (added,) = wr.add(
+        {"cmd": "pwd > here; echo $HOME > house", "cwd": str(folder), "cwd_matters": True,
+         "change_home": True}
+    )  # fmt: skip
+    job = wr.wait_for(added["Key"], "complete")
+    assert job["Cwd"] == ""
+    assert (folder / "here").read_text().strip() == str(folder)
+    assert (folder / "house").read_text().strip() == home
+    assert not (folder / "wr_cwd").exists()
+
+
+def test_a_cwd_that_cannot_be_made(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "true", "cwd": "/proc/no/place", "retries": 2})
+    job = wr.wait_for(added["Key"], "buried", std="true")
+    assert job["FailReason"] == "working directory does not exist"
+
+
+def _behaving(folder: Path, command: str) -> Job:
+    return {
+        "cmd": command,
+        "cwd": str(folder),
+        "on_failure": [{"run": "echo failure >> ../../../../../../log"}],
+        "on_success": [{"run": "echo success >> ../../../../../../log"}],
+        "on_exit": [{"run": "echo exit >> ../../../../../../log"}, {"cleanup": True}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome", "told"),
+    [("touch x", "complete", "success"), ("touch x; false", "buried", "failure")],
+)
+def test_behaviours(wr: Wr, folder: Path, command: str, outcome: str, told: str) -> None:
+    (added,) = wr.add(_behaving(folder, command))
+    wr.wait_for(added["Key"], outcome)
+    assert (folder / "log").read_text() == f"{told}\nexit\n"
+    assert not (folder / "wr_cwd").exists()
+
+
+def test_without_cleanup_the_folder_stays(wr: Wr, folder: Path) -> None:
+    (added,) = wr.add({"cmd": "echo kept > file", "cwd": str(folder)})
+    job = wr.wait_for(added["Key"], "complete")
+    assert (folder / job["Cwd"].lstrip("/") / "file").read_text() == "kept\n"
+
+
+def test_mounts_without_a_client_for_them(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "ls mnt", "mounts": [{"Targets": [{"Path": "bucket"}]}]})
+    job = wr.wait_for(added["Key"], "buried")
+    assert job["FailReason"] == "mounting of remote file system(s) failed"
+
+
+def test_killing(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "sleep 1000 & sleep 1000", "retries": 3, "rep_grp": "victim"})
+    running = wr.wait_for("victim", "running")
+    (ended,) = wr.end("running", "victim")
+    assert (ended["Key"], ended["State"]) == (added["Key"], "running")
+    job = wr.wait_for("victim", "buried")
+    assert (job["Exitcode"], job["FailReason"]) == (-1, "killed by user request")
+    assert not os.path.exists(f"/proc/{running['Pid']}")
+    assert wr.end("running", "victim") == []
+    (gone,) = wr.end("deletable", "victim")
+    assert gone["State"] == "deleted"
+    assert wr.jobs("victim") == []
+
+
+def test_deletable_leaves_what_runs_and_what_is_complete(wr: Wr) -> None:
+    wr.add({"cmd": "sleep 999", "rep_grp": "mixed"}, {"cmd": "echo mixed", "rep_grp": "mixed"})
+    wr.wait("mixed", lambda found: {job["State"] for job in found} == {"running", "complete"})
+    assert wr.end("deletable", "mixed") == []
+    assert wr.end("running", wr.jobs("mixed", state="complete")[0]["Key"]) == []
+    wr.end("running", "mixed")
+    wr.wait("mixed", lambda found: {job["State"] for job in found} == {"buried", "complete"})
+
+
+def test_running_again(wr: Wr, folder: Path) -> None:
+    count = folder / "count"
+    job = {"cmd": f"echo x >> {count}", "rep_grp": "again"}
+    (added,) = wr.add(job)
+    wr.wait_for("again", "complete")
+    assert wr.add(job) == []
+    assert wr.add({**job, "rerun": False}, rerun="false") == []
+    (rerun,) = wr.add({**job, "rerun": True})
+    assert (rerun["State"], rerun["Key"]) == ("ready", added["Key"])
+    wr.wait(
+        "again", lambda found: count.read_text() == "x\nx\n" and found[0]["State"] == "complete"
+    )
+    (rerun,) = wr.add({**job, "rep_grp": "another"}, rerun="true")
+    wr.wait_for("another", "complete")
+    assert wr.job("another")["RepGroup"] == "another"
+
+
+def test_a_known_job_is_found_under_both_groups(wr: Wr) -> None:
+    wr.add({"cmd": "echo both", "rep_grp": "first"})
+    wr.wait_for("first", "complete")
+    assert wr.add({"cmd": "echo both", "rep_grp": "second"}) == []
+    assert wr.job("first")["RepGroup"] == "first"
+    assert wr.job("second")["RepGroup"] == "second"
+
+
+def test_complete_ones_come_last_by_when_they_ran(wr: Wr) -> None:
+    for number in (2, 1):
+        (added,) = wr.add({"cmd": f"echo order {number}", "rep_grp": "order"})
+        wr.wait_for(added["Key"], "complete")
+    wr.add({"cmd": "exit 7", "rep_grp": "order"})
+    found = wr.wait("order", lambda found: "buried" in {job["State"] for job in found})
+    assert [job["Cmd"] for job in found] == ["exit 7", "echo order 2", "echo order 1"]
+    assert [job["State"] for job in wr.jobs("order", state="complete")] == ["complete"] * 2
+
+
+def test_similar_jobs_are_counted(wr: Wr) -> None:
+    wr.add(
+        *({"cmd": f"exit {1 + number % 2} # {number}", "rep_grp": "alike"} for number in range(9))
+    )
+    wr.wait("alike", lambda found: {job["State"] for job in found} == {"buried"})
+    few = wr.jobs("alike", limit="2")
+    assert sorted((job["Exitcode"], job["Similar"]) for job in few) == [
+        (1, 0), (1, 3), (2, 0), (2, 2),
+    ]  # fmt: skip
+    assert len(wr.jobs("alike", limit="0")) == 9
+    both = wr.jobs("alike,alike", limit="1")
+    assert sorted(job["Similar"] for job in both) == [3, 3, 4, 4]
+
+
+def test_priority_then_age(wr: Wr, folder: Path) -> None:
+    log, cores = folder / "log", os.cpu_count() or 1
+    wr.add({"cmd": "sleep 0.5", "dep_grps": ["gate"], "rep_grp": "prio"})
+    jobs = [
+        {"cmd": f"echo {rank} >> {log}", "priority": rank, "cpus": cores, "deps": ["gate"],
+         "rep_grp": "prio"}
+        for rank in (1, 9, 5)
+    ]  # fmt: skip
+    wr.add(*jobs)
+    wr.wait("prio", lambda found: {job["State"] for job in found} == {"complete"})
+    assert log.read_text().split() == ["9", "5", "1"]
+
+
+def test_what_no_machine_could_run(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": "true giant", "memory": "900T", "rep_grp": "giant"})
+    job = wr.wait_for("giant", "buried")
+    assert job["FailReason"] == "resource requirements cannot be met"
+    assert job["Attempts"] == 0
+    notices = wr.client.get("/rest/v1/warnings/").json()
+    assert [list(notice) for notice in notices] == [["Msg", "FirstDate", "LastDate", "Count"]]
+    assert "more than any node has" in notices[0]["Msg"]
+    assert wr.client.get("/rest/v1/warnings/").json() == []
+    wr.end("deletable", added["Key"])
