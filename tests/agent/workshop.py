@@ -71,6 +71,7 @@ class Workshop:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         self.journal.close()
         self.cgroups.close()
+        set_subreaper(on=False)
 
     def lease(self, spec: JobSpec, *, shape: int = 1) -> Lease:
         """Return a lease of a new job."""

@@ -29,7 +29,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 BOUNDED = settings(
-    max_examples=20,
+    max_examples=400,
     deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Start, folder, home, start
+from tests.e2e.conftest import Start, folder, home, server, start
 from tests.e2e.harness import short_folder, start_server
 from tests.wr.talk import QUICK, Wr
 
-__all__ = ["Start", "folder", "home", "start"]
+__all__ = ["Start", "folder", "home", "server", "start"]
 
 
 @pytest.fixture(scope="module")

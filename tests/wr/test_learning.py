@@ -75,8 +75,9 @@ def test_more_memory_after_it_ran_out(wr: Wr) -> None:
         {"cmd": EAT.format(mb=200, tenths=9) + "; false", "memory": "50M", "retries": 1,
          "rep_grp": "short", "req_grp": "short"}
     )  # fmt: skip
+    failed = wr.wait("short", lambda found: found[0]["FailReason"])
+    assert failed[0]["FailReason"] == "command used too much RAM"
     job = wr.wait_for("short", "buried")
-    assert job["FailReason"] == "command used too much RAM"
-    assert job["Attempts"] == 2
+    assert (job["FailReason"], job["Attempts"]) == ("command exited non-zero", 2)
     assert job["ExpectedRAM"] >= job["PeakRAM"] + 1000 - 100
     assert job["ExpectedRAM"] % 100 == 0

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gristmill.dialects.wr.wire import ZERO_TIME
-from tests.e2e.harness import FarAgent, eventually
+from tests.e2e.agents import FarAgent
+from tests.e2e.harness import eventually
 from tests.wr.conftest import Start
 from tests.wr.talk import QUICK, Job, Wr
 

@@ -87,6 +87,18 @@ def test_retries_with_a_pause_between(wr: Wr, folder: Path) -> None:
     assert count.read_text() == "x\n" * 3
 
 
+def test_a_retry_tells_why_the_attempt_before_failed(wr: Wr, folder: Path) -> None:
+    gate = folder / "gate"
+    os.mkfifo(gate)
+    wr.add({"cmd": f"test -e {folder}/x && cat {gate}; touch {folder}/x; false", "retries": 1,
+            "rep_grp": "why"})  # fmt: skip
+    job = wr.wait("why", lambda found: found[0]["Attempts"] == 2)[0]
+    assert (job["State"], job["FailReason"]) == ("running", "command exited non-zero")
+    assert (job["Exited"], job["Exitcode"], job["Ended"]) == (False, -1, ZERO_TIME)
+    gate.write_text("")
+    wr.wait_for("why", "buried")
+
+
 def test_a_pipe_fails_with_any_of_its_parts(wr: Wr) -> None:
     first, second = wr.add({"cmd": "false | cat"}, {"cmd": "false |cat"})
     assert wr.wait_for(first["Key"], "buried", "complete")["State"] == "buried"

@@ -19,7 +19,8 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     url: of a server elsewhere; empty for the one of this home. memory, disk: megabytes.
     linger: seconds without a server and without work after which it leaves.
     output_head, output_tail: bytes kept of each stream, both 0 for all. output_limit: megabytes
-    of output after which a member is ended. fence_after: seconds without the server after which an agent elsewhere ends its jobs.
+    of output after which a member is ended. fence_after: seconds without the server after which
+    an agent elsewhere ends its jobs. grace: seconds between asking a member to end and forcing it.
     """
 
     home: Path

@@ -5,6 +5,7 @@ agent introduces itself again with everything it holds.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -79,6 +80,7 @@ class Errands:
         self._chance = chance
         self._agent = 0
         self._telling_now = False
+        self._told = asyncio.Event()
         self._number = 0
         self._registered = asyncio.Event()
         self._lost = asyncio.Event()
@@ -157,9 +159,15 @@ class Errands:
         if reply.stop:
             self.stopping.set()
 
-    @property
-    def all_told(self) -> bool:
-        """Whether the server has acknowledged everything."""
+    async def until_told(self, seconds: float) -> None:
+        """Return when the server has acknowledged everything, or after that many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._all_told():
+                    self._told.clear()
+                    await self._told.wait()
+
+    def _all_told(self) -> bool:
         runner = self._runner
         return not (runner.finished or runner.untold or runner.returned or self._telling_now)
 
@@ -190,6 +198,7 @@ class Errands:
                 await self._report()
         finally:
             self._telling_now = False
+            self._told.set()
 
     async def _report(self) -> None:
         started, results = self._take()

@@ -42,7 +42,6 @@ from gristmill.protocol.messages import PROTOCOL_VERSION, Finished, Held, Regist
 PRESENCE_CHECK = 1.0
 """Seconds between looks at whether the agent still has a reason to be."""
 
-LEAVING_CHECK = 0.05
 LAST_WORDS = 2.0
 """Seconds a leaving agent tries to have its last results acknowledged."""
 
@@ -211,11 +210,8 @@ class Agent:
         Results that the server does not take now stay in the journal for the next agent.
         """
         self._runner.give_back()
-        while self._runner.running:
-            await asyncio.sleep(LEAVING_CHECK)
-        deadline = self._chance.monotonic() + LAST_WORDS
-        while not self._errands.all_told and self._chance.monotonic() < deadline:
-            await asyncio.sleep(LEAVING_CHECK)
+        await self._runner.idle.wait()
+        await self._errands.until_told(LAST_WORDS)
 
 
 def _cut_off(held: Held, now: float) -> Finished:

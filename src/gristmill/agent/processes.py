@@ -213,13 +213,13 @@ def boot_id() -> str:
     return read_file("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
-def set_subreaper() -> None:
-    """Make this process the parent of every orphan among its descendants.
+def set_subreaper(*, on: bool = True) -> None:
+    """Make this process the parent of every orphan among its descendants, or no longer.
 
     Raises OSError when the kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"cannot become child subreaper: {os.strerror(number)}")
 

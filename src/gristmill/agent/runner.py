@@ -87,6 +87,8 @@ class Runner:
         self.node, self.instance = node, instance
         self.capacity, self.free = capacity, capacity.copy()
         self.busy = asyncio.Event()
+        self.idle = asyncio.Event()
+        self.idle.set()
         self.waitlist = Waitlist()
         self.running: dict[Key, Member] = {}
         self.untold: set[Key] = set()
@@ -207,6 +209,7 @@ class Runner:
         self.free.take(member.need)
         self.running[member.key] = member
         self.busy.set()
+        self.idle.clear()
         member.began = self._chance.monotonic()
         member.steps = task_steps(member.spec)
         member.gpus = [self._gpus.pop(0) for _ in range(member.need.gpus)]
@@ -404,6 +407,7 @@ class Runner:
             self.fill()
             if not self.running:
                 self.busy.clear()
+                self.idle.set()
         self._on_change()
 
     def _release(self, member: Member) -> None:

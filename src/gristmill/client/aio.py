@@ -251,6 +251,10 @@ class AsyncClient:
         """Give a drained agent work again."""
         await self._ask(calls.steer_agent(agent_id, "resume"))
 
+    async def forget_agent(self, agent_id: int) -> None:
+        """Take an agent that is gone off the list."""
+        await self._ask(calls.forget_agent(agent_id))
+
     async def images(self) -> tuple[ImageView, ...]:
         """Every image that was added."""
         return await self._ask(calls.images())

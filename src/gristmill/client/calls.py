@@ -164,6 +164,11 @@ def steer_agent(agent_id: int, verb: str) -> Call[None]:
     return Call(_post(f"/v1/agents/{agent_id}/{verb}"), _nothing)
 
 
+def forget_agent(agent_id: int) -> Call[None]:
+    """Take an agent that is gone off the list."""
+    return Call(Request(method="DELETE", path=f"/v1/agents/{agent_id}"), _nothing)
+
+
 def images() -> Call[tuple[ImageView, ...]]:
     """Every image that was added."""
     return Call(_get("/v1/images"), _listed("images", ImageView))

@@ -263,6 +263,7 @@ class JobFilters(TypedDict, total=False):
     """What a list of jobs is narrowed by. limit: jobs fetched at a time, at most 1000."""
 
     state: Sequence[str]
+    ids: Sequence[int]
     group: str | None
     owner: str | None
     name: str | None

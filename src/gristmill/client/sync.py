@@ -241,6 +241,10 @@ class Client:
         """Give a drained agent work again."""
         self._ask(calls.steer_agent(agent_id, "resume"))
 
+    def forget_agent(self, agent_id: int) -> None:
+        """Take an agent that is gone off the list."""
+        self._ask(calls.forget_agent(agent_id))
+
     def images(self) -> tuple[ImageView, ...]:
         """Every image that was added."""
         return self._ask(calls.images())

@@ -17,6 +17,7 @@ from litestar.openapi.spec import (
 )
 
 from gristmill.native.wire import ErrorReply
+from gristmill.services.queue.submit import MOST_JOBS
 
 Responses = Mapping[int, ResponseSpec]
 
@@ -63,61 +64,40 @@ def _body(
     return RequestBody(content={media_type: content}, required=True)
 
 
-@dataclass
-class JobOrJobs(Operation):
-    """Takes one job, or an array of jobs."""
+def _taking(
+    schema: Schema | Reference, examples: Mapping[str, Any], media_type: str = "application/json"
+) -> type[Operation]:
+    """Return the kind of operation that takes this body."""
+    body = _body(schema, examples, media_type)
 
-    def __post_init__(self) -> None:
-        """Say what the body is."""
-        job = _reference("JobSpec")
-        several = Schema(type=OpenAPIType.ARRAY, items=job, max_items=1_000_000)
-        examples = {
-            "one": ONE_JOB,
-            "many": [{"command": "echo first"}, {"command": "echo second"}],
-        }
-        self.request_body = _body(Schema(any_of=[job, several]), examples)
+    @dataclass
+    class Taking(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = body
 
-
-@dataclass
-class Choice(Operation):
-    """Takes a choice of jobs."""
-
-    def __post_init__(self) -> None:
-        """Say what the body is."""
-        examples = {"by id": {"ids": [1, 2]}, "by group": {"group": "first try"}}
-        self.request_body = _body(_reference("JobChoice"), examples)
+    return Taking
 
 
-@dataclass
-class ImageBody(Operation):
-    """Takes an image's name and path."""
+_JOB = _reference("JobSpec")
+_JOBS = Schema(type=OpenAPIType.ARRAY, items=_JOB, max_items=MOST_JOBS)
 
-    def __post_init__(self) -> None:
-        """Say what the body is."""
-        example = {"name": "busybox", "path": "/srv/images/busybox.tar"}
-        self.request_body = _body(_reference("NewImage"), {"archive": example})
-
-
-@dataclass
-class TokenBody(Operation):
-    """Takes what a credential is to be good for."""
-
-    def __post_init__(self) -> None:
-        """Say what the body is."""
-        example = {"user": "alice", "scopes": ["read", "write"], "expires": "30d"}
-        self.request_body = _body(_reference("NewToken"), {"a month": example})
-
-
-@dataclass
-class YamlText(Operation):
-    """Takes declarations as YAML."""
-
-    def __post_init__(self) -> None:
-        """Say what the body is."""
-        declared = Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind")
-        examples = {"a user": {"users": [{"name": "alice"}]}}
-        self.request_body = _body(declared, examples, "application/yaml")
-
-
-JOB_OR_JOBS, CHOICE, YAML_TEXT = JobOrJobs, Choice, YamlText
-IMAGE_BODY, TOKEN_BODY = ImageBody, TokenBody
+JOB_OR_JOBS = _taking(
+    Schema(any_of=[_JOB, _JOBS]),
+    {"one": ONE_JOB, "many": [{"command": "echo first"}, {"command": "echo second"}]},
+)
+CHOICE = _taking(
+    _reference("JobChoice"), {"by id": {"ids": [1, 2]}, "by group": {"group": "first try"}}
+)
+IMAGE_BODY = _taking(
+    _reference("NewImage"),
+    {"archive": {"name": "busybox", "path": "/srv/images/busybox.tar"}},
+)
+TOKEN_BODY = _taking(
+    _reference("NewToken"),
+    {"a month": {"user": "alice", "scopes": ["read", "write"], "expires": "30d"}},
+)
+YAML_TEXT = _taking(
+    Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind"),
+    {"a user": {"users": [{"name": "alice"}]}},
+    "application/yaml",
+)

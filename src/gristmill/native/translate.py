@@ -20,7 +20,6 @@ from gristmill.store.agents import AgentRow
 COMMAND_SHOWN = 200
 """Characters of the command in a listing."""
 
-_BEGUN = frozenset({JobState.RUNNING, JobState.LOST, JobState.COMPLETE})
 Sizes = Mapping[tuple[int, int, int], int]
 Hostnames = Mapping[int, str]
 
@@ -95,9 +94,6 @@ def job_view(listed: Listed, hostnames: Hostnames) -> wire.JobView:
 def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
     row, words = listed.row, listed.words
     head, spec = row.head, row.spec
-    begun = head.state in _BEGUN or (
-        head.state is JobState.CANCELLED and head.started_at is not None
-    )
     return {
         "id": head.id,
         "name": row.name,
@@ -116,7 +112,7 @@ def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
         "ended_at": moment(head.ended_at),
         "exit_code": head.exit_code,
         "reason": head.reason or "",
-        "attempts": head.failures + (1 if begun else 0),
+        "attempts": head.starts,
         "retries_left": head.retries_left,
         "agent": head.agent_id,
         "hostname": hostnames.get(head.agent_id) if head.agent_id is not None else None,

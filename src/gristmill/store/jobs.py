@@ -18,6 +18,7 @@ class JobHead(msgspec.Struct, gc=False):
 
     unmet: dependencies not satisfied. parked: waits behind another job of its mutex.
     failures: failed attempts so far. attempt: number of the current or last attempt.
+    starts: how often it got a process.
     stored_bucket: where the indexes have it now. Times are epoch seconds.
     """
 
@@ -43,6 +44,7 @@ class JobHead(msgspec.Struct, gc=False):
     ended_at: float | None
     exit_code: int | None
     reason: str | None
+    starts: int
     stored_bucket: int
 
 
@@ -61,7 +63,7 @@ class JobRow(msgspec.Struct, gc=False):
     reckoned: tuple[int, float, int] | None
 
 
-_HEAD_COLUMNS = 23
+_HEAD_COLUMNS = 24
 _STATES = {state.value: state for state in JobState}
 
 
@@ -118,6 +120,7 @@ def save_heads(tx: Transaction, heads: Iterable[JobHead]) -> None:
             head.ended_at,
             head.exit_code,
             head.reason,
+            head.starts,
             head.id,
         )
         if bucket == head.stored_bucket:

@@ -94,16 +94,18 @@ def as_added(glance: Glance, first: int | None) -> Glance:
         reason=None,
     )
     row = msgspec.structs.replace(glance.job.row, head=fresh)
-    return glance._replace(job=glance.job._replace(row=row), attempt=None)
+    return glance._replace(job=glance.job._replace(row=row), attempt=None, before=None)
 
 
 def status(glance: Glance, seen: Seen, group: str | None = None, word: str | None = None) -> Status:
     """Return a job's status. group: the one it was asked for by. word: instead of its state."""
-    listed, attempt, similar = glance
+    listed, attempt, before, similar = glance
     head, spec = listed.row.head, listed.row.spec
+    # Where and how long are told of the attempt before until the next is known to have begun.
+    place = attempt or before
     extra = read_extra(listed.row.dialect_data)
     expected = listed.expected
-    host, address = seen.hosts.get(attempt.agent_id, NOWHERE) if attempt else NOWHERE
+    host, address = seen.hosts.get(place.agent_id, NOWHERE) if place else NOWHERE
     output = seen.outputs.get(head.id, ("", ""))
     return Status(
         key=listed.row.key or "",
@@ -126,27 +128,21 @@ def status(glance: Glance, seen: Seen, group: str | None = None, word: str | Non
         peak_ram=(attempt.peak_memory or 0) if attempt is not None else 0,
         exited=_exited(listed, attempt),
         exit_code=_exit_code(listed),
-        fail_reason=_reason(listed),
+        fail_reason=_reason(glance),
         pid=(attempt.pid or 0) if attempt is not None else 0,
-        host=host,
+        host=host if attempt is not None else "",
         host_id="",
         host_ip=address,
         wall_time=_wall_time(listed, attempt, seen.now),
-        cpu_time=number(attempt.cpu_seconds or 0.0) if attempt is not None else 0,
+        cpu_time=_cpu_time(attempt, before),
         started=_moment(attempt.started_at if attempt is not None else None),
         ended=_ended(listed, attempt),
         std_err=output[1],
         std_out=output[0],
         env=_environment(spec, seen.environment),
-        attempts=head.failures + (1 if _under_way(listed) else 0),
+        attempts=head.starts,
         similar=similar,
     )
-
-
-def _under_way(listed: Listed) -> bool:
-    """Whether the current attempt has begun and is not among the failures."""
-    head = listed.row.head
-    return head.state is JobState.COMPLETE or (head.state in HELD and head.started_at is not None)
 
 
 def _folder(spec: JobSpec, attempt: LastAttempt | None) -> str:
@@ -173,13 +169,29 @@ def _exit_code(listed: Listed) -> int:
     return NEVER_EXITED if head.started_at is not None else 0
 
 
-def _reason(listed: Listed) -> str:
-    head = listed.row.head
-    if head.state is JobState.COMPLETE or not head.reason:
+def _reason(glance: Glance) -> str:
+    """Return why the last attempt failed, also while another one runs."""
+    head, before = glance.job.row.head, glance.before
+    if head.state is JobState.COMPLETE:
         return ""
-    if head.reason == outcome.NON_ZERO_EXIT:
-        return _OF_EXIT_CODE.get(head.exit_code or 0, head.reason)
-    return _REASONS.get(head.reason, head.reason)
+    if head.reason:
+        return _worded(head.reason, head.exit_code)
+    if head.state not in HELD or before is None:
+        return ""
+    return _worded(before.reason or outcome.LOST, before.exit_code)
+
+
+def _worded(reason: str, exit_code: int | None) -> str:
+    if reason == outcome.NON_ZERO_EXIT:
+        return _OF_EXIT_CODE.get(exit_code or 0, reason)
+    return _REASONS.get(reason, reason)
+
+
+def _cpu_time(attempt: LastAttempt | None, before: LastAttempt | None) -> Number:
+    for known in (attempt, before):
+        if known is not None and known.cpu_seconds is not None:
+            return number(known.cpu_seconds)
+    return 0
 
 
 def _wall_time(listed: Listed, attempt: LastAttempt | None, now: float) -> Number:

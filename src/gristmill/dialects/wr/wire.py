@@ -12,6 +12,7 @@ ZERO_TIME = -62_135_596_800
 Number = int | float
 """A float that is whole is written as an integer; see ``number``."""
 
+Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 Entry = Annotated[str, msgspec.Meta(min_length=1, max_length=4 << 20, pattern=r"^[^\x00]*\Z")]
 Names = Annotated[list[Word], msgspec.Meta(max_length=1000)]
 
@@ -101,11 +102,11 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     monitor_docker: Name | None = None
     memory: Name | None = None
     time: Name | None = None
-    cpus: Number | None = None
-    disk: int | None = None
-    override: int | None = None
-    priority: int | None = None
-    retries: int | None = None
+    cpus: Whole | float | None = None
+    disk: Whole | None = None
+    override: Whole | None = None
+    priority: Whole | None = None
+    retries: Whole | None = None
     dep_grps: Names | None = None
     deps: Names | None = None
     on_failure: Behaviours | None = None
@@ -118,7 +119,7 @@ class JobRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     cloud_username: Name | None = None
     cloud_script: Text | None = None
     cloud_config_files: Text | None = None
-    cloud_ram: int | None = None
+    cloud_ram: Whole | None = None
 
 
 class Status(msgspec.Struct, rename=_written, gc=False):

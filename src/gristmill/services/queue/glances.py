@@ -1,5 +1,6 @@
-"""Many jobs at once, each with the last attempt that began: what lists of jobs show."""
+"""Many jobs at once, each with its last attempts: what lists of jobs show."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from gristmill.store.jobs import get_rows
 
 
 class LastAttempt(NamedTuple):
-    """The first member of the last attempt that began. Times: epoch seconds, memory: MB."""
+    """The first member of an attempt that began. Times: epoch seconds, memory: MB."""
 
     number: int
     agent_id: int
@@ -25,14 +26,20 @@ class LastAttempt(NamedTuple):
     cwd: str | None
     peak_memory: int | None
     cpu_seconds: float | None
+    exit_code: int | None
+    reason: str | None
     message: str | None
 
 
 class Glance(NamedTuple):
-    """A job. attempt: None when it never began. similar: how many more it stands for."""
+    """A job. attempt: the current or last one, None when it has not begun.
+
+    before: the one before that. similar: how many more jobs this one stands for.
+    """
 
     job: Listed
     attempt: LastAttempt | None
+    before: LastAttempt | None = None
     similar: int = 0
 
 
@@ -114,14 +121,17 @@ class Glances:
     def _with_attempts(self, tx: Transaction, jobs: Sequence[Listed]) -> list[Glance]:
         begun = [job.row.head.id for job in jobs if job.row.head.attempt]
         rows = tx.all("get_last_attempts", ids=tx.array(begun)) if begun else []
-        # Ordered by number, so that of several attempts the last one stays.
-        last = {row[0]: LastAttempt._make(row[1:]) for row in rows}
-        return [Glance(job, _shown(job, last.get(job.row.head.id))) for job in jobs]
+        attempts: defaultdict[int, list[LastAttempt]] = defaultdict(list)
+        for row in rows:
+            attempts[row[0]].append(LastAttempt._make(row[1:]))
+        return [_glance(job, attempts.get(job.row.head.id)) for job in jobs]
 
 
-def _shown(job: Listed, attempt: LastAttempt | None) -> LastAttempt | None:
-    """Return the attempt, unless the job was handed out anew since."""
-    head = job.row.head
-    if attempt is None or (head.state in HELD and attempt.number != head.attempt):
-        return None
-    return attempt
+def _glance(job: Listed, attempts: Sequence[LastAttempt] | None) -> Glance:
+    """Tell the current attempt from the one before; attempts: those that began, in order."""
+    if not attempts:
+        return Glance(job, None)
+    head, last = job.row.head, attempts[-1]
+    if head.state in HELD and last.number != head.attempt:
+        return Glance(job, None, last)
+    return Glance(job, last, attempts[-2] if len(attempts) > 1 else None)

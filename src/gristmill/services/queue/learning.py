@@ -23,7 +23,6 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead
 
-
 _PLAIN_FAILURES = frozenset({NON_ZERO_EXIT, SIGNALLED})
 
 

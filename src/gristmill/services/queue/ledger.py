@@ -75,6 +75,8 @@ class Ledger:
         source = head.state
         check(trigger, source, target)
         head.state = target
+        if trigger is Trigger.START:
+            head.starts += 1
         self._changed[head.id] = head
         self._tallies[head.owner_id, head.group_id, head.dialect, source, target] += 1
         self._happened(head.id, source, target)

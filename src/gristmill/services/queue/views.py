@@ -34,7 +34,10 @@ class Words(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What is reckoned with for a job, once it is leased as it was then: megabytes, seconds (0: unknown), megabytes."""
+    """What is reckoned with for a job; once it is leased, what it was leased for.
+
+    Megabytes, seconds (0: unknown), megabytes.
+    """
 
     memory: int
     seconds: float

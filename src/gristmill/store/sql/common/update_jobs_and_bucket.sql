@@ -1,1 +1,1 @@
-update job set bucket = ?, state = ?, parked = ?, unmet = ?, retries_left = ?, failures = ?, attempt = ?, agent_id = ?, cancel_requested = ?, ready_at = ?, started_at = ?, ended_at = ?, exit_code = ?, reason = ? where id = ?
+update job set bucket = ?, state = ?, parked = ?, unmet = ?, retries_left = ?, failures = ?, attempt = ?, agent_id = ?, cancel_requested = ?, ready_at = ?, started_at = ?, ended_at = ?, exit_code = ?, reason = ?, starts = ? where id = ?

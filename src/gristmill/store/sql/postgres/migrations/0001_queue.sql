@@ -40,6 +40,7 @@ create table job (
   retries_left bigint not null,
   failures bigint not null,
   attempt bigint not null,
+  starts bigint not null default 0,
   agent_id bigint,
   cancel_requested bigint not null,
   created_at double precision not null,

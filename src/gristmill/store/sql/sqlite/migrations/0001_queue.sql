@@ -39,6 +39,7 @@ create table job (
   retries_left integer not null,
   failures integer not null,
   attempt integer not null,
+  starts integer not null default 0,
   agent_id integer,
   cancel_requested integer not null,
   created_at real not null,

@@ -1,0 +1,46 @@
+"""Jobs that ask for more than any agent has: buried when they say so, else they wait."""
+
+from gristmill.domain.outcome import IMPOSSIBLE
+from gristmill.domain.state import JobState
+from tests.services.conftest import Play
+from tests.services.mill import EVERYBODY, Mill
+
+
+def test_buried_or_waiting(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        agent = await mill.agent(cpus=4)
+        patient = await mill.one(cpus=5)
+        hasty = await mill.one(cpus=5, bury_impossible=True)
+        fitting = await mill.one(cpus=4, bury_impossible=True)
+        blocked = await mill.one(cpus=3, bury_impossible=True)
+        assert await agent.lease() == [fitting]
+        assert await mill.states([patient, hasty, blocked]) == [
+            JobState.READY, JobState.BURIED, JobState.READY,
+        ]  # fmt: skip
+        head = (await mill.listing.get(EVERYBODY, hasty)).row.head
+        assert (head.reason, head.failures) == (IMPOSSIBLE, 0)
+        (notice,) = mill.core.notices.take()
+        assert "5 cores" in notice.text
+        assert mill.core.notices.take() == []
+
+        late = await mill.one(cpus=5, bury_impossible=True)
+        await agent.ask()
+        assert await mill.state(late) is JobState.BURIED
+        await mill.retry(hasty)
+        await agent.ask()
+        assert await mill.state(hasty) is JobState.BURIED
+
+    play(story)
+
+
+def test_without_an_agent_for_it_everything_waits(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        job = await mill.one(cpus=5, pool="large", bury_impossible=True)
+        agent = await mill.agent(cpus=1)
+        await agent.ask()
+        assert await mill.state(job) is JobState.READY
+        await mill.agent("n2", cpus=8, pools=["large"])
+        await agent.ask()
+        assert await mill.state(job) is JobState.READY
+
+    play(story)
