@@ -2,7 +2,7 @@ import time
 
 from gristmill.domain.state import JobState
 from tests.services.conftest import Play
-from tests.services.mill import Mill, spec
+from tests.services.mill import ANN, BEN, Mill, spec
 
 S = JobState
 
@@ -201,5 +201,15 @@ def test_a_chain_costs_the_same_at_every_link(play: Play) -> None:
         third = len(steps) // 3
         early, late = sorted(steps[:third]), sorted(steps[-third:])
         assert late[third // 2] < 5 * early[third // 2] + 0.005
+
+    play(story)
+
+
+def test_a_group_or_mutex_of_one_user_is_not_anothers(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        (anns,) = await mill.submit(spec(dep_groups=["g"], mutex="m"), who=ANN)
+        waiter, sharer = await mill.submit(spec(after_groups=["g"]), spec(mutex="m"), who=BEN)
+        agent = await mill.agent()
+        assert await agent.lease() == [anns, waiter, sharer]
 
     play(story)

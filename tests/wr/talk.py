@@ -19,7 +19,7 @@ class Wr:
     """Talks to one server as its administrator, or with another token."""
 
     def __init__(self, server: RunningServer, token: str | None = None) -> None:
-        self.server = server
+        self.server, self.cwd = server, str(server.home.parent)
         context = ssl.create_default_context(cafile=server.home / "ca.pem")
         self.client = httpx2.Client(
             base_url=server.url_https,
@@ -45,8 +45,8 @@ class Wr:
         return found
 
     def add(self, *jobs: Job, **query: str) -> list[Job]:
-        """Add jobs; return their statuses."""
-        reply = self.client.post(JOBS, json=jobs, params=query)
+        """Add jobs that leave their folders beside the server's home; return their statuses."""
+        reply = self.client.post(JOBS, json=jobs, params={"cwd": self.cwd, **query})
         assert reply.status_code == 201, reply.text
         added: list[Job] = reply.json()
         return added

@@ -72,3 +72,9 @@ def test_mounted_alone_it_is_the_same(idle: Wr) -> None:
     alone = idle.client.get("/wr/rest/v1/info/")
     assert alone.status_code == 200
     assert alone.content == idle.client.get("/rest/v1/info/").content
+
+
+def test_head_is_no_method_of_it(idle: Wr) -> None:
+    idle.client.headers["Authorization"] = f"Bearer {idle.server.token}"
+    reply = idle.client.head("/rest/v1/jobs/")
+    assert (reply.status_code, reply.content) == (400, b"")

@@ -1,5 +1,6 @@
 """The first steps of wr's own guide with curl and the home's ca.pem, and what they answer."""
 
+import json
 import os
 import re
 import shutil
@@ -97,6 +98,8 @@ def test_the_quick_start(server: RunningServer) -> None:
     by_key = _curl(server, f"{jobs}{keys}")
     first = _first("buried", BURIED_IN, buried.replace("{out}", ""))
     assert _matches(by_key, first, second), by_key
+    for job in json.loads(by_key):
+        shutil.rmtree(f"/tmp{job['Cwd'].removesuffix('/cwd')}")
 
 
 def test_a_cloud_script(server: RunningServer, folder: Path) -> None:

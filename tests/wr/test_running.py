@@ -17,7 +17,7 @@ def test_a_job_that_succeeds(wr: Wr) -> None:
     key = added["Key"]
     place = rf"/wr_cwd/{key[0]}/{key[1]}/{key[2]}/{key[3:]}[0-9]+/cwd"
     assert re.fullmatch(place, job["Cwd"])
-    assert job["CwdBase"] == "/tmp"
+    assert job["CwdBase"] == wr.cwd
     assert (job["Exited"], job["Exitcode"], job["FailReason"]) == (True, 0, "")
     assert job["Pid"] > 0
     assert job["Host"]
@@ -270,3 +270,40 @@ def test_what_no_machine_could_run(wr: Wr) -> None:
     assert "more than any node has" in notices[0]["Msg"]
     assert wr.client.get("/rest/v1/warnings/").json() == []
     wr.end("deletable", added["Key"])
+
+
+def test_a_pipeline_client(wr: Wr) -> None:
+    """Do as Nextflow's plugin does: batches with rerun, polls of Keys, and its way to cancel."""
+
+    def task(command: str) -> Job:
+        return {
+            "cmd": command, "cwd": "/tmp", "rep_grp": "[nextflow] task (1)",
+            "req_grp": "[nextflow] task", "memory": "", "time": "", "cpus": 1, "disk": 0,
+            "override": 0, "retries": 0, "rerun": True, "mounts": [],
+            "on_exit": [{"cleanup": True}],
+        }  # fmt: skip
+
+    added = wr.add(task("true nf1"), task("exit 2 # nf2"), task("sleep 1000 # nf3"))
+    by_command = {job["Cmd"]: job["Key"] for job in added}
+    polled = wr.wait(
+        ",".join(by_command.values()),
+        lambda found: [job["State"] for job in found] == ["complete", "buried", "running"],
+    )
+    assert [job["Exitcode"] for job in polled] == [0, 2, -1]
+    group = "[nextflow] task (1)"
+    assert len(wr.jobs(group)) == 3
+    wr.end("running", by_command["sleep 1000 # nf3"])
+    wr.wait_for(by_command["sleep 1000 # nf3"], "buried")
+    assert len(wr.end("deletable", group)) == 2
+    (again,) = wr.add(task("true nf1"))
+    assert again["State"] == "ready"
+    wr.wait_for(by_command["true nf1"], "complete")
+
+
+def test_native_jobs_are_not_among_wrs(wr: Wr) -> None:
+    native = {"command": "sleep 0.1", "group": "shared"}
+    assert wr.server.request("POST", "/v1/jobs", json=native).status_code == 201
+    wr.add({"cmd": "true ours", "rep_grp": "shared"})
+    wr.wait("shared", lambda found: found[0]["State"] == "complete")
+    assert [job["Cmd"] for job in wr.jobs("shared")] == ["true ours"]
+    assert all(job["Key"] for job in wr.jobs(limit="1"))

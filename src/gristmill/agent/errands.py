@@ -82,6 +82,7 @@ class Errands:
         self._telling_now = False
         self._told = asyncio.Event()
         self._number = 0
+        self._introductions = 0
         self._registered = asyncio.Event()
         self._lost = asyncio.Event()
         self._lost.set()
@@ -103,6 +104,7 @@ class Errands:
         # A report in flight holds results; left out of the introduction, they would count as lost.
         async with self._one_tells:
             message = self._introduce()
+            self._introductions += 1
             reply = await self._telling.call("/agent/register", message, Registered)
         self._agent = reply.agent
         self.last_contact = self._chance.monotonic()
@@ -127,7 +129,8 @@ class Errands:
     async def _ask_once(self) -> None:
         runner, number = self._runner, self._number
         pause = SHORTEST_RETRY
-        while self._registered.is_set():
+        introduction = self._introductions
+        while self._registered.is_set() and introduction == self._introductions:
             request = LeaseRequest(
                 self._agent,
                 self._instance(),
@@ -147,7 +150,9 @@ class Errands:
                 pause = min(pause * 2, LONGEST_RETRY)
                 continue
             self.last_contact = self._chance.monotonic()
-            await self._obey(reply)
+            # What was leased before the last introduction is no longer ours: we did not name it.
+            if introduction == self._introductions:
+                await self._obey(reply)
             return
 
     async def _obey(self, reply: LeaseReply) -> None:

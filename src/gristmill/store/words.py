@@ -5,6 +5,16 @@ from gristmill.store.database import Transaction
 MOST_CACHED = 200_000
 
 
+def private(owner: int, word: str) -> str:
+    """Return the word as only this owner's jobs use it: one user's groups are not another's."""
+    return f"{owner}:{word}"
+
+
+def public(word: str) -> str:
+    """Return a private word as its owner wrote it."""
+    return word.partition(":")[2]
+
+
 class Words:
     """The cache over the ``word`` table; id 0 is the empty word."""
 

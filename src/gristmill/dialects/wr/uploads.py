@@ -1,5 +1,6 @@
 """Files that clients bring to the server's machine, and the scripts it reads from there."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -45,7 +46,7 @@ class Uploads:
                     file.write(chunk)
                 file.flush()
                 os.fchmod(file.fileno(), MODE)
-                os.fsync(file.fileno())
+                await asyncio.to_thread(os.fsync, file.fileno())
             if target is None:
                 return self._keep_by_content(draft, digest.hexdigest())
             os.replace(draft, target)

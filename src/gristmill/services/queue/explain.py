@@ -6,6 +6,7 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobRow
+from gristmill.store.words import public
 
 
 def explain(core: QueueCore, registry: Registry, tx: Transaction, row: JobRow) -> str:
@@ -61,7 +62,7 @@ def _why_waiting(tx: Transaction, job: int) -> str:
         for on, state in tx.all("get_unmet_jobs", job=job, most=5)
     ]
     parts += [
-        f"group {name!r} ({live} unfinished)"
+        f"group {public(name)!r} ({live} unfinished)"
         for name, live in tx.all("get_unmet_groups", job=job, most=5)
     ]
     return "waits for " + (", ".join(parts) or "a dependency")

@@ -10,19 +10,20 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import get_states
+from gristmill.store.words import private
 
 
 class Links:
     """Collected while a batch is built, written after its jobs."""
 
     def __init__(
-        self, core: QueueCore, tx: Transaction, *, reach: int | None, single: bool
+        self, core: QueueCore, tx: Transaction, owner: int, *, reach: int | None, single: bool
     ) -> None:
         """reach: the owner whose jobs alone may be waited for, None for everybody's.
 
         single: the submission is one job, so that errors need not tell which.
         """
-        self._words, self._tx = core.words, tx
+        self._words, self._tx, self._owner = core.words, tx, owner
         self._reach, self._single = reach, single
         self._states: dict[int, JobState] = {}
         self._live: dict[str, bool] = {}
@@ -41,7 +42,7 @@ class Links:
         for index, spec in zip(indexes, specs, strict=True):
             if spec.dep_groups:
                 for name in dict.fromkeys(spec.dep_groups):
-                    group = self._words.intern(self._tx, name)
+                    group = self.private_word(name)
                     members[group] += 1
                     self._members.append((first + index, group))
             if spec.after or spec.after_any:
@@ -67,10 +68,14 @@ class Links:
             if on not in spec.after:
                 unmet += self._needs_end(on, job, index)
         for name in dict.fromkeys(spec.after_groups):
-            group = self._words.intern(self._tx, name)
+            group = self.private_word(name)
             self._waits.append((group, job))
             unmet += self._is_live(group)
         return unmet
+
+    def private_word(self, name: str) -> int:
+        """Return the number of a word that means something only among the owner's jobs."""
+        return self._words.intern(self._tx, private(self._owner, name))
 
     def parked(self, mutex: int, job: int) -> int:
         """Queue a ready job for its mutex: 1 when another job is in front of it."""

@@ -170,6 +170,7 @@ class _Batch:
         self._links = Links(
             core,
             tx,
+            owner,
             reach=None if submission.admin else owner,
             single=len(submission.specs) == 1,
         )
@@ -194,7 +195,7 @@ class _Batch:
         unmet = self._links.unmet(spec, job, index)
         ready_at = now + spec.delay if spec.delay else None
         state = _WAITING if unmet else _READY if ready_at is None else _DELAYED
-        mutex = words.intern(tx, spec.mutex) if spec.mutex else None
+        mutex = self._links.private_word(spec.mutex) if spec.mutex else None
         parked = 0
         if state == _READY:
             parked = self._links.parked(mutex, job) if mutex is not None else 0
