@@ -229,9 +229,9 @@ def test_output_can_be_read_while_it_grows(tmp_path: Path) -> None:
             lease = workshop.lease(JobSpec(command="echo one; sleep 100"))
             workshop.runner.accept([lease])
             key = (lease.job, 1, 0)
-            async with asyncio.timeout(30):
-                while workshop.runner.read(key, Stream.STDOUT, 0, 100) != b"one\n":
-                    await asyncio.sleep(0.02)
+            await workshop.poll(
+                lambda: workshop.runner.read(key, Stream.STDOUT, 0, 100) == b"one\n"
+            )
             assert workshop.runner.read(key, Stream.STDOUT, 2, 1) == b"e"
             assert workshop.runner.read((99, 1, 0), Stream.STDOUT, 0, 1) is None
 

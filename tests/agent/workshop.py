@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -59,7 +59,7 @@ class Workshop:
         self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024)
         self._jobs = 0
 
-    async def __aenter__(self) -> "Workshop":
+    async def __aenter__(self) -> Self:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self.runner.reap)
         self._watching = asyncio.create_task(self.watch.run())
         return self
@@ -95,6 +95,12 @@ class Workshop:
             while not happened():
                 self.changed.clear()
                 await self.changed.wait()
+
+    async def poll(self, happened: Callable[[], bool]) -> None:
+        """Return once something became true that nobody tells of, such as bytes in a file."""
+        async with asyncio.timeout(PATIENCE):
+            while not happened():  # noqa: ASYNC110 - a file being written is no event
+                await asyncio.sleep(0.02)
 
 
 def run_jobs(home: Path, specs: Iterable[JobSpec], **options: Any) -> list[Finished]:
