@@ -349,7 +349,7 @@ def test_a_wrong_method_is_told_the_right_ones(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "media_type",
-    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/msgpack",
+    ["multipart/form-data; boundary=x", "application/msgpack",
      "application/xml", "text/html", "application/json-seq", "nonsense", "\xff/\xfe"],
 )  # fmt: skip
 def test_bodies_of_other_media_types_are_refused(place: Place, media_type: str) -> None:
@@ -442,3 +442,11 @@ def test_no_filter_is_a_defect(place: Place, text: str) -> None:
         quoted = str(query)[:-1].encode() + b"".join(b"%%%02x" % byte for byte in value)
         reply = place.admin.get(f"/v1/jobs?{quoted.decode()}")
         assert reply.status_code in {200, 400}, (quoted, reply.text)
+
+
+def test_what_curl_says_of_its_data_is_taken_for_json(place: Place) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = place.admin.post("/v1/jobs", content=b'{"command":"true"}', headers=headers)
+    assert reply.status_code == 201
+    reply = place.admin.post("/v1/jobs", content=b"command=true", headers=headers)
+    assert refused(reply, "body", 400)["code"] == "invalid_input"

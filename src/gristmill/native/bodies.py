@@ -18,7 +18,9 @@ AnyRequest = Request[Any, Any, Any]
 INLINE_BYTES = 256 * 1024
 """Bodies up to this size are decoded on the event loop; larger ones in a thread."""
 
-JSON_TYPES = ("application/json",)
+JSON_TYPES = ("application/json", "application/x-www-form-urlencoded")
+"""The second is what ``curl -d`` says of any body; a form that is no JSON is refused as such."""
+
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain")
 
 _decode_spec = msgspec.json.Decoder(JobSpec).decode

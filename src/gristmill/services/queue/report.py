@@ -23,6 +23,9 @@ from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead, get_specs
 
+LONGEST_REASON, LONGEST_MESSAGE = 200, 4_000
+"""Characters; an agent's word goes into an index."""
+
 _encode_tasks = msgspec.msgpack.Encoder().encode
 _Row = tuple[object, ...]
 
@@ -171,7 +174,7 @@ class _Round:
             return False
         others = self._others_of_gang(head, end.rank)
         if not end.succeeded and head.reason in {None, LOST}:
-            head.reason = end.reason or GANG_MEMBER_FAILED
+            head.reason = end.reason[:LONGEST_REASON] or GANG_MEMBER_FAILED
             head.exit_code = end.exit_code
             self._ledger.touch(head)
             self._end_others(head, others)
@@ -201,8 +204,8 @@ class _Round:
             end.started_at,
             end.ended_at,
             end.exit_code,
-            end.reason or None,
-            end.message or None,
+            end.reason[:LONGEST_REASON] or None,
+            end.message[:LONGEST_MESSAGE] or None,
             end.pid or None,
             end.cwd or None,
             end.peak_memory,
@@ -218,7 +221,7 @@ class _Round:
             return
         specs = get_specs(self._tx, [head.id for head, _ in self._failed])
         for head, end in self._failed:
-            reason = head.reason or end.reason
+            reason = head.reason or end.reason[:LONGEST_REASON]
             exit_code = head.exit_code if head.reason else end.exit_code
             learn_from_failure(self._core, self._tx, head, end)
             fail(self._core, self._ledger, head, specs[head.id], exit_code, reason)
