@@ -442,11 +442,3 @@ def test_no_filter_is_a_defect(place: Place, text: str) -> None:
         quoted = str(query)[:-1].encode() + b"".join(b"%%%02x" % byte for byte in value)
         reply = place.admin.get(f"/v1/jobs?{quoted.decode()}")
         assert reply.status_code in {200, 400}, (quoted, reply.text)
-
-
-def test_what_curl_says_of_its_data_is_taken_for_json(place: Place) -> None:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    reply = place.admin.post("/v1/jobs", content=b'{"command":"true"}', headers=headers)
-    assert reply.status_code == 201
-    reply = place.admin.post("/v1/jobs", content=b"command=true", headers=headers)
-    assert refused(reply, "body", 400)["code"] == "invalid_input"

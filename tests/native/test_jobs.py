@@ -221,3 +221,11 @@ def test_a_job_runs_and_says_all_of_it(place: Place) -> None:
     assert user.get(f"/v1/jobs/{job}/stdout", params={"offset": 1 << 40}).text == ""
     missing = user.get(f"/v1/jobs/{job}/stdout", params={"attempt": 3})
     assert error_of(missing)["code"] == "not_found"
+
+
+def test_what_curl_says_of_its_data_is_taken_for_json(place: Place) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    reply = place.admin.post("/v1/jobs", content=b'{"command":"true"}', headers=headers)
+    assert reply.status_code == 201
+    reply = place.admin.post("/v1/jobs", content=b"command=true", headers=headers)
+    assert (reply.status_code, error_of(reply)["field"]) == (400, "body")

@@ -2,7 +2,7 @@ from typing import Any
 
 import msgspec
 
-from gristmill.domain.outcome import OVER_MEMORY
+from gristmill.domain.outcome import OVER_MEMORY, OVER_WALLTIME, SIGNALLED
 from gristmill.services.queue.views import Expected
 from tests.services.conftest import Play
 from tests.services.mill import EVERYBODY, FakeAgent, Mill, spec
@@ -88,5 +88,21 @@ def test_what_was_learned_survives_a_restart(play: Play) -> None:
         mill.core.shapes.__init__()  # type: ignore[misc]
         await mill.open()
         assert await _expected(mill, ready) == Expected(300, 7.0, 0)
+
+    play(story)
+
+
+def test_a_signal_after_the_expected_time_means_that_time_ran_out(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        early, late = await mill.submit(
+            *(_learning(retry={"retries": 1, "delay": 0.0}) for _ in range(2))
+        )
+        agent = await mill.agent(cpus=2)
+        await agent.lease()
+        for job, seconds in ((early, 100.0), (late, 5000.0)):
+            await _finish(agent, job, peak=10, seconds=seconds, exit_code=-15, reason=SIGNALLED)
+        rows = [(await mill.listing.get(EVERYBODY, job)).row.head for job in (early, late)]
+        assert [row.reason for row in rows] == [SIGNALLED, OVER_WALLTIME]
+        assert await _expected(mill, late) == Expected(3000, 8600.0, 0)
 
     play(story)

@@ -24,7 +24,12 @@ MOST_DEPENDENCIES = 100_000
 
 
 class Task(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """One command of a job; the tasks of a job run one after another.
 
@@ -42,7 +47,12 @@ class Task(
 
 
 class Hook(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """What happens on the node after the tasks ended: run a command or empty the work folder."""
 
@@ -51,7 +61,12 @@ class Hook(
 
 
 class Hooks(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """Hooks by outcome; exit hooks come after the others, whatever the outcome."""
 
@@ -61,7 +76,12 @@ class Hooks(
 
 
 class Workspace(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """A folder made for each attempt below the job's cwd.
 
@@ -74,7 +94,12 @@ class Workspace(
 
 
 class MountTarget(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """One remote place: a bucket with an optional path inside it."""
 
@@ -86,7 +111,12 @@ class MountTarget(
 
 
 class Mount(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """Remote file systems shown at one folder while the job runs.
 
@@ -101,7 +131,12 @@ class Mount(
 
 
 class Learn(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """Let what jobs of a bucket used decide what this one is reckoned to need.
 
@@ -117,7 +152,12 @@ class Learn(
 
 
 class JobSpec(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """Everything a submitter says about one job.
 

@@ -16,7 +16,12 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=10 * 365 * 86400)]
 
 
 class Resources(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """What one job asks for, per node.
 

@@ -11,7 +11,12 @@ NEVER_WORTH_RETRYING = (126, 127)
 
 
 class RetryPolicy(
-    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
 ):
     """How often and how soon a failed job is tried again.
 

@@ -1,6 +1,7 @@
 """What finished attempts teach about their kind of work."""
 
 import math
+import signal
 
 import msgspec
 
@@ -23,15 +24,29 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead
 
+_STOP_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+_ASKED_TO_STOP = frozenset(
+    code for number in _STOP_SIGNALS for code in (-number.value, 128 + number.value)
+)
+"""Exit codes of a command that such a signal ended, and of a shell that tells of one."""
+
 _PLAIN_FAILURES = frozenset({NON_ZERO_EXIT, SIGNALLED})
 
 
 def with_cause(core: QueueCore, head: JobHead, end: Finished) -> Finished:
-    """Return the end of a job that learns: failing with more memory than asked for is the cause."""
+    """Return the end of a job that learns: asked to stop after its time, time was the cause."""
     shape = core.shapes.by_id[head.shape_id]
-    if not shape.bucket or end.reason not in _PLAIN_FAILURES or end.peak_memory <= shape.memory:
+    if not shape.bucket or end.started_at is None or end.exit_code not in _ASKED_TO_STOP:
         return end
-    return msgspec.structs.replace(end, reason=OVER_MEMORY)
+    if end.reason not in _PLAIN_FAILURES or end.ended_at - end.started_at <= shape.seconds:
+        return end
+    return msgspec.structs.replace(end, reason=OVER_WALLTIME)
 
 
 def learn_from_success(core: QueueCore, tx: Transaction, head: JobHead, end: Finished) -> None:
