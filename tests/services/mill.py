@@ -255,7 +255,7 @@ class FakeAgent:
     def start_of(self, job: int) -> Started:
         lease = self.holding[job]
         return Started(
-            job, lease.attempt, lease.rank, self.mill.clock.wall, 4_000 + job, f"/work/{job}"
+            job, lease.attempt, lease.rank, self.mill.clock.wall, 4_000 + job, f"/somewhere/{job}"
         )
 
     def end_of(
@@ -270,7 +270,7 @@ class FakeAgent:
         good = exit_code == 0
         return Finished(
             job, lease.attempt, lease.rank, lease.shape, good, exit_code, "" if good else reason,
-            now - 1, now, 4_000 + job, f"/work/{job}", 12, 0.5, [],
+            now - 1, now, 4_000 + job, f"/somewhere/{job}", 12, 0.5, [],
             Output(len(stdout), stdout) if stdout else None,
         )  # fmt: skip
 

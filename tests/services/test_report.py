@@ -25,7 +25,7 @@ def test_a_job_starts_runs_and_succeeds(play: Play) -> None:
         assert (head.state, head.exit_code, head.reason) == (S.COMPLETE, 0, None)
         assert head.ended_at == mill.clock.wall
         (attempt,) = await mill.listing.attempts(job)
-        assert (attempt.number, attempt.pid, attempt.cwd) == (1, 4_000 + job, f"/work/{job}")
+        assert (attempt.number, attempt.pid, attempt.cwd) == (1, 4_000 + job, f"/somewhere/{job}")
         assert (attempt.exit_code, attempt.peak_memory, attempt.cpu_seconds) == (0, 12, 0.5)
 
     play(story)
