@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gristmill.agent.journal import read_journal
 from gristmill.agent.slots import INLINE_BYTES, Keep
+from gristmill.agent.waitlist import SURE
 from gristmill.domain.job import Hook, Hooks, JobSpec, Mount, MountTarget, Task, Workspace
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
@@ -18,7 +19,7 @@ from gristmill.domain.outcome import (
     SIGNALLED,
 )
 from gristmill.domain.resources import Resources
-from gristmill.protocol.messages import Stream
+from gristmill.protocol.messages import Held, Stream
 from tests.agent.workshop import Workshop, run_jobs
 
 
@@ -243,3 +244,27 @@ def test_the_journal_tells_a_successor_what_ended(tmp_path: Path) -> None:
     past = read_journal(tmp_path / "journal")
     assert {end.job: end.succeeded for end in past.results} == {1: True, 2: False}
     assert past.cut_off == []
+
+
+def test_short_jobs_are_kept_at_hand_once_their_shape_is_known(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with Workshop(tmp_path) as workshop:
+            runner = workshop.runner
+            await workshop.run(*(JobSpec(command="true") for _ in range(SURE - 1)))
+            assert runner.waitlist.wishes(runner.capacity) == {}
+            await workshop.run(JobSpec(command="true"))
+            assert runner.waitlist.wishes(runner.capacity)[1] > 2
+
+    asyncio.run(go())
+
+
+def test_what_waits_too_long_is_given_back(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with Workshop(tmp_path, cpus=1) as workshop:
+            first, second = (workshop.lease(JobSpec(command="sleep 100")) for _ in range(2))
+            workshop.runner.accept([first, second])
+            await workshop.until(lambda: workshop.runner.returned)
+            assert workshop.runner.returned == [Held(second.job, 1, 0)]
+            assert workshop.runner.held() == [Held(first.job, 1, 0)]
+
+    asyncio.run(go())

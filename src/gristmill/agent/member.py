@@ -29,6 +29,7 @@ class Member:
     lease: Lease
     spec: JobSpec
     need: Capacity
+    came: float = 0.0
     steps: list[Step] = field(default_factory=list)
     current: Step | None = None
     pid: int = 0

@@ -1,7 +1,5 @@
 """From a member that has ended to the message about it."""
 
-import resource
-
 from gristmill.agent.member import Member
 from gristmill.agent.slots import KEEP_NOTHING, Keep
 from gristmill.domain.outcome import NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
@@ -38,16 +36,8 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
 
 
 def _peak_mb(member: Member) -> int:
-    """Return the peak in whole megabytes.
-
-    The kernel counts what the child was before it became the command: a copy of this agent.
-    A figure not above the agent's own says nothing, unless there is no better one.
-    """
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = member.peak_kb
-    if member.sampled_kb and peak <= own:
-        peak = member.sampled_kb
-    return (max(peak, member.sampled_kb) + 1023) // 1024
+    """Return the peak in whole megabytes, 0 where it was too small and short to be seen."""
+    return (max(member.peak_kb, member.sampled_kb) + 1023) // 1024
 
 
 def _reason(member: Member, exit_code: int | None) -> str:

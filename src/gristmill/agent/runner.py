@@ -7,6 +7,7 @@ looking after longer ones is the watch's business.
 import asyncio
 import errno
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterable
 
@@ -110,7 +111,8 @@ class Runner:
             key = (lease.job, lease.attempt, lease.rank)
             if key not in self.running:
                 spec = _decode_spec(lease.spec)
-                self.waitlist.add(Member(lease, spec, lease.need or need_of(spec.resources)))
+                need = lease.need or need_of(spec.resources)
+                self.waitlist.add(Member(lease, spec, need, self._chance.monotonic()))
         self.fill()
 
     def fill(self) -> None:
@@ -136,6 +138,13 @@ class Runner:
         """End every member."""
         for member in [*self.waitlist, *self.running.values()]:
             self.kill(member.key, cause)
+
+    def give_back_stale(self) -> None:
+        """Return members that were to start in a moment and did not."""
+        stale = self.waitlist.take_stale(self._chance.monotonic())
+        if stale:
+            self.returned.extend(member.held for member in stale)
+            self._on_change()
 
     def give_back(self) -> None:
         """Return to the server what has not begun."""
@@ -201,9 +210,8 @@ class Runner:
             member = self._by_pid.pop(pid, None)
             if member is not None:
                 seconds = usage.ru_utime + usage.ru_stime
-                self._step_ended(
-                    member, os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss
-                )
+                code = os.waitstatus_to_exitcode(status)
+                self._step_ended(member, code, seconds, _true_peak(usage.ru_maxrss))
 
     def _begin(self, member: Member) -> None:
         self.free.take(member.need)
@@ -423,3 +431,12 @@ class Runner:
             self._scratch.give_back(member.cwd, member.scratch_stamp)
         if member.workspace is not None and not os.path.lexists(member.workspace.root):
             prune(member.workspace.root, resolve_home(member.spec.cwd or ""))
+
+
+def _true_peak(peak_kb: int) -> int:
+    """Return the peak of a child, 0 where the kernel's figure says nothing.
+
+    The kernel counts what the child was before it became the command: a copy of this agent.
+    """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_kb if peak_kb > own else 0

@@ -1,7 +1,7 @@
 """Members that wait on the agent for room, and what the agent could start soon."""
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 
 from gristmill.agent.member import Key, Member
@@ -16,6 +16,12 @@ MOST_HOT = 400
 BRISK_SECONDS = 0.02
 """Duration below which members are so short that the trip around them matters."""
 
+SURE = 8
+"""Members of a shape that must have run before any is kept at hand."""
+
+LONGEST_AT_HAND = 2.0
+"""Seconds a member may wait here; then the guess was wrong, and others may have room."""
+
 _WEIGHT = 0.1
 """How fast the estimate of a shape's duration follows the last one."""
 
@@ -26,6 +32,7 @@ class Waitlist:
     def __init__(self) -> None:
         self._by_shape: dict[int, deque[Member]] = {}
         self._seconds: dict[int, float] = {}
+        self._ran: Counter[int] = Counter()
         self._needs: dict[int, Capacity] = {}
         self._keys: set[Key] = set()
 
@@ -74,9 +81,20 @@ class Waitlist:
                     return member
         return None
 
+    def take_stale(self, now: float) -> list[Member]:
+        """Remove and return the members that wait for longer than they should."""
+        stale = [each for each in self if now - each.came > LONGEST_AT_HAND]
+        for member in stale:
+            self.remove(member.key)
+            # Its kind is not so short after all: ask for none of it until that is seen again.
+            shape = member.lease.shape
+            self._seconds[shape] = max(self._seconds.get(shape, 0.0), LONGEST_AT_HAND)
+        return stale
+
     def took(self, member: Member, seconds: float) -> None:
         """Learn how long a member of a shape takes."""
         shape = member.lease.shape
+        self._ran[shape] += 1
         known = self._seconds.get(shape)
         self._needs[shape] = member.need
         self._seconds[shape] = seconds if known is None else known + _WEIGHT * (seconds - known)
@@ -89,7 +107,7 @@ class Waitlist:
         """
         wishes = {}
         for shape, seconds in self._seconds.items():
-            if seconds > HOT_SECONDS * 4:
+            if seconds > HOT_SECONDS * 4 or self._ran[shape] < SURE:
                 continue
             at_once = parallel(capacity, self._needs[shape])
             wanted = min(MOST_HOT, math.ceil(at_once * HOT_SECONDS / max(seconds, 1e-4)))

@@ -48,6 +48,7 @@ class Watch:
         if now >= self._next_sample:
             self._sample([member for member in running if member.processes is not None])
             self._end_talkative(running)
+            self._runner.give_back_stale()
             self._next_sample = now + self._sampler.pause
         self._end_overdue(running, now)
         return self._pause(running, now)

@@ -1,5 +1,6 @@
 """SQLite through apsw: WAL, synchronous=FULL, one writer, a few readers."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -42,6 +43,7 @@ class SqliteConnection:
     def __init__(self, path: Path, *, writer: bool) -> None:
         self._sql = load("sqlite")
         self._wal_pages = 0
+        _make_private(path)
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self._connection = _guard(lambda: apsw.Connection(str(path), flags, statementcachesize=300))
         self._connection.set_busy_timeout(5_000)
@@ -124,6 +126,14 @@ class SqliteConnection:
 
         _guard(passive)
         self._wal_pages = 0
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, for nobody else to read: it holds everybody's jobs."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreBrokenError(f"cannot open {path}: {error.strerror}") from error
 
 
 def _bind(values: dict[str, object]) -> Any:
