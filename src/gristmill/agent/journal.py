@@ -76,11 +76,6 @@ class Journal:
         os.close(self._descriptor)
         self._open()
 
-    def clear(self) -> None:
-        """Forget everything."""
-        os.ftruncate(self._descriptor, 0)
-        self._size = 0
-
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)

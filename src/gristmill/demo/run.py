@@ -49,9 +49,11 @@ def _summarise(screen: Screen, findings: Findings, seconds: float) -> None:
     jobs = pipeline.SHORT_JOBS + pipeline.PIPELINE_JOBS + 2
     counted = (
         f"{pipeline.PIPELINE_JOBS} jobs in {findings.words_seconds:.1f} s "
-        f"({findings.words_rate:,.0f} jobs/s), {findings.cpu_seconds:.1f} s of CPU, "
-        f"at most {findings.peak_memory} MB in one job"
+        f"({findings.words_rate:,.0f} jobs/s), {findings.cpu_seconds:.1f} s of CPU"
     )
+    # Jobs so small and short that no peak was seen have none to show.
+    if findings.peak_memory:
+        counted += f", at most {findings.peak_memory} MB in one job"
     screen.facts(
         [
             ("what ran", f"{jobs} jobs in {seconds:.1f} s, all of it checked"),

@@ -87,10 +87,8 @@ class Control:
     def _collect_kills(self, tx: Transaction, head: JobHead, kills: dict[int, list[Held]]) -> None:
         if head.state not in HELD:
             return
-        members = tx.all("get_gang_members", job=head.id, attempt=head.attempt)
-        for rank, agent, finished in members or [(0, head.agent_id, 0)]:
-            if agent is not None and not finished:
-                kills.setdefault(agent, []).append(Held(head.id, head.attempt, rank))
+        for agent, held in holders(tx, head):
+            kills.setdefault(agent, []).append(held)
 
     def _order(self, kills: dict[int, list[Held]]) -> None:
         for agent, held in kills.items():
@@ -130,3 +128,13 @@ class Control:
             if job not in found:
                 raise NotFoundError(f"there is no job {job}")
         return heads
+
+
+def holders(tx: Transaction, head: JobHead) -> list[tuple[int, Held]]:
+    """Return the agents that have a job, each with the member it has."""
+    members = tx.all("get_gang_members", job=head.id, attempt=head.attempt)
+    return [
+        (agent, Held(head.id, head.attempt, rank))
+        for rank, agent, finished in members or [(0, head.agent_id, 0)]
+        if agent is not None and not finished
+    ]

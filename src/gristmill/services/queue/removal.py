@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from gristmill.domain.identity import Identity
 from gristmill.domain.outcome import LOST
 from gristmill.domain.state import JobState, Trigger
-from gristmill.protocol.messages import Held
+from gristmill.services.queue.control import holders
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail
 from gristmill.services.queue.ledger import Ledger
@@ -113,13 +113,10 @@ class Removal:
 
     def _order_kill(self, tx: Transaction, head: JobHead) -> None:
         registry = self._registry
-        members = tx.all("get_gang_members", job=head.id, attempt=head.attempt)
-        for rank, agent, finished in members or [(0, head.agent_id, 0)]:
-            if agent is not None and not finished:
-                held = Held(head.id, head.attempt, rank)
-                tx.after_commit(
-                    lambda agent=agent, held=held: registry.order_kill(agent, [held])  # type: ignore[misc]
-                )
+        for agent, held in holders(tx, head):
+            tx.after_commit(
+                lambda agent=agent, held=held: registry.order_kill(agent, [held])  # type: ignore[misc]
+            )
 
     def _own(
         self, tx: Transaction, ledger: Ledger, who: Identity, ids: Sequence[int]
