@@ -7,6 +7,13 @@ from dataclasses import dataclass, field
 from random import Random, SystemRandom
 
 
+def _token(size: int) -> str:
+    """Return url-safe text that never begins with a dash: people pass ids as arguments."""
+    while (token := secrets.token_urlsafe(size)).startswith("-"):
+        pass
+    return token
+
+
 @dataclass(frozen=True)
 class Chance:
     """The outside world's unpredictable part.
@@ -16,5 +23,5 @@ class Chance:
 
     now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
-    token: Callable[[int], str] = secrets.token_urlsafe
+    token: Callable[[int], str] = _token
     random: Random = field(default_factory=SystemRandom)
