@@ -30,6 +30,7 @@ from gristmill.protocol.messages import (
 from gristmill.services.agents import AgentRules, Agents
 from gristmill.services.events import Events
 from gristmill.services.lost_agents import LostAgents
+from gristmill.services.metrics.metrics import Metrics
 from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
 from gristmill.services.queue.control import Changed, Control
@@ -87,12 +88,14 @@ class Mill:
         self.agents = Agents(self.core, self.registry, RULES, self.lost_agents)
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
+        self.metrics = Metrics(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
 
     async def open(self) -> None:
         """Do what a starting server does."""
         await self.core.load()
         await self.lost_agents.load()
+        await self.metrics.recorder.load()
 
     async def submit(
         self,

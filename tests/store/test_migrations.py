@@ -25,7 +25,7 @@ def test_starting_twice_changes_nothing(database_url: str, tmp_path: Path) -> No
     _start(database_url, tmp_path)
     first = _versions(database_url)
     _start(database_url, tmp_path)
-    assert _versions(database_url) == first == list(range(1, len(first) + 1))
+    assert _versions(database_url) == first == sorted(set(first))
 
 
 def test_a_newer_database_is_refused_and_left_alone(
@@ -46,13 +46,14 @@ def test_a_migration_happens_whole_or_not_at_all(
     _start(database_url, tmp_path)
     before = _versions(database_url)
     known = migrations("sqlite" if database_url.startswith("sqlite") else "postgres")
-    broken = (len(known) + 1, "create table half (x integer); create nonsense;")
+    next_number = known[-1][0] + 1
+    broken = (next_number, "create table half (x integer); create nonsense;")
     monkeypatch.setattr(migrate, "migrations", lambda _: [*known, broken])
     with pytest.raises(Exception, match=r"(?i)syntax"):
         _start(database_url, tmp_path)
     assert _versions(database_url) == before
-    whole = (len(known) + 1, "create table half (x integer); insert into half values (7);")
+    whole = (next_number, "create table half (x integer); insert into half values (7);")
     monkeypatch.setattr(migrate, "migrations", lambda _: [*known, whole])
     _start(database_url, tmp_path)
     assert rows(database_url, "select x from half") == [(7,)]
-    assert _versions(database_url) == [*before, len(known) + 1]
+    assert _versions(database_url) == [*before, next_number]

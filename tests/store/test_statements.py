@@ -61,7 +61,8 @@ def test_both_databases_have_the_same_migrations() -> None:
         for kind in ("sqlite", "postgres")
     ]
     assert names[0] == names[1]
-    assert [int(name.split("_")[0]) for name in names[0]] == list(range(1, len(names[0]) + 1))
+    numbers = [int(name.split("_")[0]) for name in names[0]]
+    assert numbers == sorted(set(numbers))
 
 
 def test_every_statement_can_be_prepared(database_url: str, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from gristmill.native.administration import (
     TokenRoutes,
 )
 from gristmill.native.jobs import JobRoutes
+from gristmill.native.metrics import MetricRoutes
 from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.services.house import House
@@ -30,6 +31,7 @@ ROUTES = (
     JobRoutes,
     OutputRoutes,
     EventRoutes,
+    MetricRoutes,
     AgentRoutes,
     ImageRoutes,
     TokenRoutes,

@@ -96,6 +96,14 @@ TOKEN_BODY = _taking(
     _reference("NewToken"),
     {"a month": {"user": "alice", "scopes": ["read", "write"], "expires": "30d"}},
 )
+_POINT = _reference("PointBody")
+POINTS_BODY = _taking(
+    Schema(any_of=[_POINT, Schema(type=OpenAPIType.ARRAY, items=_POINT)]),
+    {
+        "of a job": {"job": 17, "name": "loss", "value": 0.25},
+        "of a source": [{"source": "sensor", "name": "temperature", "value": "21.5"}],
+    },
+)
 YAML_TEXT = _taking(
     Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind"),
     {"a user": {"users": [{"name": "alice"}]}},

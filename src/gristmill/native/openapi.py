@@ -7,7 +7,7 @@ import msgspec
 from litestar import Litestar
 
 from gristmill.domain.job import JobSpec
-from gristmill.native import wire
+from gristmill.native import metric_wire, wire
 
 Json = dict[str, Any]
 
@@ -27,13 +27,17 @@ _ERRORS = {
 _OPEN = ("/healthz", "/readyz")
 """Paths that need no credential."""
 
+_NAMING = ("/v1/events", "/v1/jobs/cancel", "/v1/jobs/retry")
+"""Paths whose query or body names something that may not exist."""
+
 _REFERENCE = "#/components/schemas/{name}"
 _ERROR_REPLY = {"$ref": _REFERENCE.format(name="ErrorReply")}
 _SHAPES = (
     JobSpec,
     *(
         shape
-        for shape in vars(wire).values()
+        for module in (wire, metric_wire)
+        for shape in vars(module).values()
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     ),
 )
@@ -106,7 +110,7 @@ def _statuses(path: str, operation: Json) -> Iterator[int]:
         return
     yield from (400, 401, 403)
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
-    if "path" in places or path in {"/v1/events", "/v1/jobs/cancel", "/v1/jobs/retry"}:
+    if "path" in places or path in _NAMING or path.startswith("/v1/metrics"):
         yield 404
     if "requestBody" in operation:
         yield from (413, 415)

@@ -114,13 +114,13 @@ async def _follow(
 ) -> Response[bytes]:
     # The first look tells what does not exist while the reply can still be an error.
     await house.outputs.read(who, job, stream, limit=1, **where)
-    chunks = _while_welcome(request, house.outputs.follow(who, job, stream, **where))
+    chunks = while_welcome(request, house.outputs.follow(who, job, stream, **where))
     return StreamResponse(  # type: ignore[return-value]
         chunks, media_type=TEXT, headers={"X-Content-Type-Options": "nosniff"}
     )
 
 
-async def _while_welcome(request: AnyRequest, source: AsyncGenerator[T, None]) -> AsyncIterator[T]:
+async def while_welcome(request: AnyRequest, source: AsyncGenerator[T, None]) -> AsyncIterator[T]:
     """Yield what source does; end when the credential has ended, or the job was forgotten."""
     house: House = request.app.state.house
     async with aclosing(source):
@@ -175,7 +175,7 @@ class EventRoutes(Controller):
             start = await house.events.last()
         stream = house.events.stream(reader, start, job=job, kind=kind, idle=KEEP_ALIVE)
         return StreamResponse(  # type: ignore[return-value]
-            _write(_while_welcome(request, stream)),
+            _write(while_welcome(request, stream)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )

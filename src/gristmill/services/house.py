@@ -13,6 +13,7 @@ from gristmill.services.declarations import Declarations
 from gristmill.services.events import Events
 from gristmill.services.keyring import open_keyring
 from gristmill.services.lost_agents import LostAgents
+from gristmill.services.metrics.metrics import Metrics
 from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
 from gristmill.services.queue.control import Control
@@ -79,23 +80,27 @@ class House:
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
+        self.metrics = Metrics(self.core)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Fill the caches and start the loops."""
         await self.core.load()
         await self.lost_agents.load()
+        await self.metrics.recorder.load()
         loops = (
             self.dispatcher.run,
             self.timers.run,
             self.lost_agents.watch,
             self.housekeeping.run,
+            self.metrics.recorder.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 
     def release(self) -> None:
         """Let everybody who waits for something go; the server stops."""
         self.core.signals.close()
+        self.metrics.feed.close()
         self.agents.release()
         self.outputs.release()
 

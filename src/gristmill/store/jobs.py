@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from gristmill.domain.job import JobSpec
+from gristmill.domain.metrics import source_of_job
 from gristmill.domain.state import BUCKETS, JobState
 from gristmill.store.database import Transaction
+from gristmill.store.metrics import delete_sources_named
 
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 encode_spec = msgspec.msgpack.Encoder().encode
@@ -191,4 +193,5 @@ def delete_jobs(tx: Transaction, ids: Sequence[int]) -> list[str]:
         "delete_gangs",
     ):
         tx.run(statement, ids=array)
+    delete_sources_named(tx, [source_of_job(job) for job in ids])
     return paths

@@ -1,0 +1,1 @@
+"""Metrics: points come in one by one, rest in chunks, and are read whole or summarised."""

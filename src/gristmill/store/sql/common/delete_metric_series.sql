@@ -1,0 +1,1 @@
+delete from metric_series where source_id = :source

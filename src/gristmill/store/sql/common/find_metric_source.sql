@@ -1,0 +1,1 @@
+select id from metric_source where owner_id = :owner and name = :name

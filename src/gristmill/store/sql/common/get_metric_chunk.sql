@@ -1,0 +1,1 @@
+select times, numbers, texts, extras from metric_chunk where id = :id

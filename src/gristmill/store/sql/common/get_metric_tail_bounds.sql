@@ -1,0 +1,1 @@
+select count(*), min(at) from metric_tail where series_id = :series

@@ -1,0 +1,1 @@
+select id, name from metric_series where source_id = :source order by name

@@ -1,0 +1,1 @@
+select id from metric_source where name in (select value from json_each(:names))
