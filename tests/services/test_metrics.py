@@ -97,8 +97,8 @@ def test_reading_what_is_wanted(play: Play) -> None:
             for wanted, expected in reads:
                 assert (await _read(mill, wanted)).get("x") == expected, wanted
         summary = (await _read(mill, Wanted(groups=10, since=99, last=4)))["x"]
-        expected = _means(points[100:], 10)[-4:]
-        assert [(point.at, float(point.value)) for point in summary] == expected
+        means = _means(points[100:], 10)[-4:]
+        assert [(point.at, float(point.value)) for point in summary] == means
 
     play(story)
 
