@@ -13,6 +13,7 @@ from gristmill.agent.cgroups import detect
 from gristmill.agent.ending import Ending
 from gristmill.agent.journal import Journal
 from gristmill.agent.processes import set_subreaper
+from gristmill.agent.pulse import Pulses
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import Runtimes
 from gristmill.agent.slots import Keep, Scratch, Slots
@@ -56,7 +57,8 @@ class Workshop:
             keep=keep or Keep(),
             on_change=self.changed.set,
         )
-        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024)
+        self.pulses = Pulses(sampler, chance)
+        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024, self.pulses)
         self._jobs = 0
 
     async def __aenter__(self) -> Self:

@@ -85,10 +85,10 @@ class Mill:
             lost_after=RULES.lost_after,
             fence_after=RULES.fence_after,
         )
-        self.agents = Agents(self.core, self.registry, RULES, self.lost_agents)
+        self.metrics = Metrics(self.core)
+        self.agents = Agents(self.core, self.registry, RULES, self.lost_agents, self.metrics.usages)
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
-        self.metrics = Metrics(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
 
     async def open(self) -> None:

@@ -33,6 +33,7 @@ from gristmill.protocol.messages import (
     ReportReply,
     Started,
     Stream,
+    UsageSample,
 )
 
 LEASE_WAIT = 10.0
@@ -64,6 +65,7 @@ class Errands:
         address: Address,
         token: str,
         chance: Chance,
+        samples: Callable[[], list[UsageSample]],
     ) -> None:
         self.last_contact = chance.monotonic()
         self.stopping = asyncio.Event()
@@ -75,6 +77,7 @@ class Errands:
             self._uploads = Uploads(
                 Connection(address, token), lambda: (self._agent, self._instance())
             )
+        self._samples = samples
         self._one_tells = asyncio.Lock()
         self._to_upload = asyncio.Event()
         self._chance = chance
@@ -158,6 +161,8 @@ class Errands:
     async def _obey(self, reply: LeaseReply) -> None:
         for held in reply.kill:
             self._runner.kill((held.job, held.attempt, held.rank))
+        for held in reply.wind_down:
+            self._runner.wind_down((held.job, held.attempt, held.rank))
         for wish in reply.read:
             await self._send_output(wish)
         self._runner.accept(reply.leases)
@@ -174,7 +179,8 @@ class Errands:
 
     def _all_told(self) -> bool:
         runner = self._runner
-        return not (runner.finished or runner.untold or runner.returned or self._telling_now)
+        waiting = runner.finished or runner.untold or runner.returned or runner.goals
+        return not (waiting or self._telling_now)
 
     async def _send_output(self, wish: ReadOutput) -> None:
         data = self._runner.read(
@@ -217,6 +223,8 @@ class Errands:
             runner.free,
             {} if self.stopping.is_set() else runner.waitlist.wishes(runner.capacity),
             list(runner.returned),
+            list(runner.goals),
+            self._samples(),
         )
         try:
             reply = await self._telling.call("/agent/report", report, ReportReply)
@@ -230,6 +238,7 @@ class Errands:
             return
         self.last_contact = self._chance.monotonic()
         del runner.returned[: len(report.returned)]
+        del runner.goals[: len(report.goals)]
         if results:
             self._journal.acknowledged(results)
             self._journal.compact(

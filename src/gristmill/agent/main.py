@@ -26,6 +26,7 @@ from gristmill.agent.leftovers import kill_leftovers
 from gristmill.agent.log import configure_logging
 from gristmill.agent.node import measure, node_id, own_address
 from gristmill.agent.processes import MARKER_VARIABLE, boot_id, process_start, set_subreaper
+from gristmill.agent.pulse import Pulses
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import Runtimes
 from gristmill.agent.slots import Keep, Scratch, Slots
@@ -81,7 +82,10 @@ class Agent:
             keep=Keep(config.output_head, config.output_tail),
             on_change=lambda: self._errands.changed.set(),
         )
-        self._watch = Watch(self._runner, self._cgroups, sampler, chance, config.output_limit)
+        pulses = Pulses(sampler, chance)
+        self._watch = Watch(
+            self._runner, self._cgroups, sampler, chance, config.output_limit, pulses
+        )
         self._errands = Errands(
             runner=self._runner,
             journal=self._journal,
@@ -89,6 +93,7 @@ class Agent:
             address=_address(config),
             token=_token(config),
             chance=chance,
+            samples=pulses.take,
         )
         self._adopt_past()
 

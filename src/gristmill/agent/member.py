@@ -23,7 +23,9 @@ class Member:
     steps: what is still to run; current: what runs. peak_kb, cpu: from the kernel at the end of
     each step; sampled_kb, sampled_cpu: of the whole tree while it ran. watched: the process
     whose step is looked after. cause: why the agent itself ends it,
-    empty while it does not. times: monotonic seconds, started_at: epoch seconds.
+    empty while it does not. goal_seen: bytes of its output looked through for its goal line,
+    goal_at: when it, or another of its gang, wrote that. times: monotonic seconds,
+    started_at: epoch seconds.
     """
 
     lease: Lease
@@ -58,6 +60,8 @@ class Member:
     image_name: str = ""
     engine_folder: str | None = None
     hooks_due: bool = True
+    goal_seen: int = 0
+    goal_at: float | None = None
     failed: bool = False
 
     @property

@@ -2,7 +2,7 @@
 
 from gristmill.agent.member import Member
 from gristmill.agent.slots import KEEP_NOTHING, Keep
-from gristmill.domain.outcome import NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
+from gristmill.domain.outcome import GOAL_REACHED, NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
 from gristmill.protocol.messages import Finished, Output
 
 
@@ -13,6 +13,8 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
     """
     exit_code = member.results[-1].exit_code if member.results else None
     succeeded = not member.failed and not member.cause and bool(member.results)
+    if member.goal_at is not None and member.cause in {"", GOAL_REACHED}:
+        succeeded = True
     stdout, stderr = _collect(member, outputs, keep)
     return Finished(
         member.lease.job,

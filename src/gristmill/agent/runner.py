@@ -32,6 +32,7 @@ from gristmill.domain.outcome import (
     BAD_WORKDIR,
     CANCELLED_BY_USER,
     COULD_NOT_START,
+    GOAL_REACHED,
     OVER_MEMORY,
     TaskResult,
 )
@@ -95,6 +96,7 @@ class Runner:
         self.untold: set[Key] = set()
         self.finished: list[Finished] = []
         self.returned: list[Held] = []
+        self.goals: list[Held] = []
         self._by_pid: dict[int, Member] = {}
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
@@ -114,6 +116,10 @@ class Runner:
                 need = lease.need or need_of(spec.resources)
                 self.waitlist.add(Member(lease, spec, need, self._chance.monotonic()))
         self.fill()
+
+    def changed(self) -> None:
+        """Say that something is worth reporting."""
+        self._on_change()
 
     def fill(self) -> None:
         """Start waiting members while there is room."""
@@ -164,6 +170,26 @@ class Runner:
             member.cause = cause
             member.steps.clear()
             self._ending.begin(member, self._settle)
+
+    def reach_goal(self, member: Member) -> None:
+        """Note that a member says its work is done; the server tells the others of its gang."""
+        self.wind_down(member.key)
+        self.goals.append(member.held)
+        self._on_change()
+
+    def wind_down(self, key: Key) -> None:
+        """Give a member its grace to leave; from now on it succeeds however it ends."""
+        waiting = self.waitlist.remove(key)
+        if waiting is not None:
+            waiting.goal_at = self._chance.monotonic()
+            self._report(waiting)
+        member = self.running.get(key)
+        if member is None or member.goal_at is not None or member.spec.goal is None:
+            return
+        member.goal_at = self._chance.monotonic()
+        asyncio.get_running_loop().call_later(
+            member.spec.goal.grace, self.kill, member.key, GOAL_REACHED
+        )
 
     def drop(self, key: Key) -> None:
         """End a member that the server no longer wants to hear of."""

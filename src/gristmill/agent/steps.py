@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gristmill.domain.job import Hook, JobSpec, Task, tasks_of
-from gristmill.protocol.messages import Lease
+from gristmill.protocol.messages import GangPlace, Lease
 
 SHELLS = {"sh": "/bin/sh", "bash": "/bin/bash"}
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LOOPBACK, ALONE_PORT = "127.0.0.1", 29_400
+"""Where a rank without others is to meet them."""
+
 _INHERITED = ("HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
@@ -78,7 +81,9 @@ def environment(
     variables["GRISTMILL_JOB_ID"] = str(lease.job)
     variables["GRISTMILL_ATTEMPT"] = str(lease.attempt)
     if lease.gang is not None:
-        variables.update(_gang_environment(lease))
+        variables.update(_gang_environment(lease, lease.gang))
+    if spec.distributed:
+        variables.update(_rank_environment(lease, spec))
     if spec.resources.gpus or gpus:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
     variables.update(lease.env)
@@ -87,19 +92,41 @@ def environment(
     return variables
 
 
-def _gang_environment(lease: Lease) -> dict[str, str]:
-    gang = lease.gang
-    assert gang is not None
+def _gang_environment(lease: Lease, gang: GangPlace) -> dict[str, str]:
     here = gang.hosts[lease.rank]
     return {
         "RANK": str(lease.rank),
         "WORLD_SIZE": str(gang.size),
-        "LOCAL_RANK": str(gang.hosts[: lease.rank].count(here)),
+        "LOCAL_RANK": str(_local_rank(lease.rank, gang)),
         "LOCAL_WORLD_SIZE": str(gang.hosts.count(here)),
         "MASTER_ADDR": gang.hosts[0],
         "MASTER_PORT": str(gang.port),
         "GRISTMILL_HOSTS": ",".join(gang.hosts),
     }
+
+
+def _rank_environment(lease: Lease, spec: JobSpec) -> dict[str, str]:
+    """Return what torchrun and mpirun tell a rank, besides where it stands in its gang."""
+    gang = lease.gang or GangPlace(1, [LOOPBACK], ALONE_PORT)
+    nodes = list(dict.fromkeys(gang.hosts))
+    return {
+        **_gang_environment(lease, gang),
+        "GROUP_RANK": str(nodes.index(gang.hosts[lease.rank])),
+        "GROUP_WORLD_SIZE": str(len(nodes)),
+        "ROLE_NAME": "default",
+        "ROLE_RANK": str(lease.rank),
+        "ROLE_WORLD_SIZE": str(gang.size),
+        "TORCHELASTIC_RESTART_COUNT": str(lease.attempt - 1),
+        "TORCHELASTIC_MAX_RESTARTS": str(spec.retry.retries),
+        "TORCHELASTIC_RUN_ID": str(lease.job),
+        "OMPI_COMM_WORLD_RANK": str(lease.rank),
+        "OMPI_COMM_WORLD_SIZE": str(gang.size),
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(_local_rank(lease.rank, gang)),
+    }
+
+
+def _local_rank(rank: int, gang: GangPlace) -> int:
+    return gang.hosts[:rank].count(gang.hosts[rank])
 
 
 def describe(step: Step) -> str:

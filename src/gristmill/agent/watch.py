@@ -5,7 +5,9 @@ import asyncio
 from gristmill.agent.census import members_of
 from gristmill.agent.cgroups import Cgroups
 from gristmill.agent.ending import processes_of
+from gristmill.agent.goals import says_done
 from gristmill.agent.member import Member
+from gristmill.agent.pulse import Pulses
 from gristmill.agent.runner import Runner
 from gristmill.agent.usage import Sampler
 from gristmill.domain.clock import Chance
@@ -26,10 +28,12 @@ class Watch:
         sampler: Sampler,
         chance: Chance,
         output_limit: int,
+        pulses: Pulses,
     ) -> None:
         self._runner, self._cgroups, self._sampler = runner, cgroups, sampler
         self._chance = chance
         self._output_limit = output_limit * MB
+        self._pulses = pulses
         self._next_sample = 0.0
 
     async def run(self) -> None:
@@ -48,6 +52,7 @@ class Watch:
         if now >= self._next_sample:
             self._sample([member for member in running if member.processes is not None])
             self._end_talkative(running)
+            self._notice_goals(running)
             self._runner.give_back_stale()
             self._next_sample = now + self._sampler.pause
         self._end_overdue(running, now)
@@ -69,10 +74,19 @@ class Watch:
             usage = self._sampler.usage(processes)
             member.sampled_kb = max(member.sampled_kb, int(usage.peak_memory_mb * 1024))
             member.sampled_cpu = usage.cpu_seconds
+            if member.spec.usage_sources and self._pulses.sample(member, processes):
+                self._runner.changed()
             limit = memory_limit(member)
             if limit is not None and self._sampler.over_memory(processes, limit):
                 member.message = f"used {usage.memory_mb:.0f} MB of the {limit} MB asked for"
                 self._runner.kill(member.key, OVER_MEMORY)
+
+        self._pulses.keep_only({processes.marker for _, processes in known})
+
+    def _notice_goals(self, members: list[Member]) -> None:
+        for member in members:
+            if member.spec.goal is not None and member.goal_at is None and says_done(member):
+                self._runner.reach_goal(member)
 
     def _end_talkative(self, members: list[Member]) -> None:
         for member in members:

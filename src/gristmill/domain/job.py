@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.metrics import JOB, Source
 from gristmill.domain.resources import Resources, Seconds
 from gristmill.domain.retry import RetryPolicy
 
@@ -151,6 +152,23 @@ class Learn(
     disk_given: bool = False
 
 
+class GoalLine(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
+    """A line that says the work is done: of standard output, in any letter case.
+
+    All members then have grace seconds to leave, and the job succeeds however they end.
+    """
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=r"^[^\x00\n]*\Z")]
+    grace: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 30.0
+
+
 class JobSpec(
     msgspec.Struct,
     frozen=True,
@@ -174,6 +192,9 @@ class JobSpec(
     bury_impossible: bury it when it asks for more than any node has, instead of waiting.
     kill_over_memory: end it when its process tree holds more than the memory asked for.
     key: identity of the work; a second live job with the same key is not added.
+    distributed: each member is a rank of a training run and is told so as torchrun would, also
+    when it is the only one. goal: what it prints when the work is done.
+    usage_sources: of each rank in order, the metrics source that samples of its use go to.
     """
 
     command: Text | None = None
@@ -208,6 +229,9 @@ class JobSpec(
     bury_impossible: bool = False
     learn: Learn | None = None
     mounts: Annotated[tuple[Mount, ...], msgspec.Meta(max_length=100)] = ()
+    distributed: bool = False
+    goal: GoalLine | None = None
+    usage_sources: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
 
 
 def tasks_of(spec: JobSpec) -> tuple[Task, ...]:
@@ -230,6 +254,12 @@ def check_spec(spec: JobSpec, field: str = "") -> None:
         raise InvalidInputError(f"must be an absolute path, not {spec.cwd!r}", f"{field}cwd")
     if spec.workspace is not None:
         _check_workspace(spec, spec.workspace, field)
+    for number, source in enumerate(spec.usage_sources):
+        if source.startswith(JOB):
+            raise InvalidInputError(
+                f"names of the form {JOB}ID are the jobs' own, not {source!r}",
+                f"{field}usage_sources[{number}]",
+            )
     if spec.dep_groups and spec.after_groups:
         both = set(spec.dep_groups).intersection(spec.after_groups)
         if both:

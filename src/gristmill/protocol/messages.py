@@ -128,12 +128,16 @@ class LeaseRequest(_Message, frozen=True):
 
 
 class LeaseReply(_Message, frozen=True):
-    """Work and orders. stop: leave once nothing is held."""
+    """Work and orders. stop: leave once nothing is held.
+
+    wind_down: members whose gang has reached its goal.
+    """
 
     leases: list[Lease]
     kill: list[Held]
     read: list[ReadOutput]
     stop: bool = False
+    wind_down: list[Held] = []
 
 
 class Output(_Message, frozen=True):
@@ -185,11 +189,39 @@ class Finished(_Message, frozen=True):
     message: str = ""
 
 
+class UsageSample(_Message, frozen=True):
+    """What a member used at a moment, epoch seconds.
+
+    cpu: seconds so far, of which user and system. memory, resident: bytes now, with shared pages
+    counted once a tree and once a process. read, written: bytes of storage so far, in reads and
+    writes operations. received, sent: bytes of its network since it began.
+    """
+
+    job: int
+    attempt: int
+    rank: int
+    at: float
+    cpu: float
+    user: float
+    system: float
+    memory: int
+    peak_memory: int
+    resident: int
+    read: int
+    written: int
+    reads: int
+    writes: int
+    received: int
+    sent: int
+    started_at: float
+
+
 class Report(_Message, frozen=True):
     """What happened on the agent since its last acknowledged report.
 
     request, free, hot: bring the lease request of that number up to date while it waits.
-    returned: members given back without having begun.
+    returned: members given back without having begun. goals: members that said they were done.
+    usages: samples of members that are measured; one that is lost is not sent again.
     """
 
     agent: int
@@ -200,6 +232,8 @@ class Report(_Message, frozen=True):
     free: Capacity
     hot: dict[int, int]
     returned: list[Held] = []
+    goals: list[Held] = []
+    usages: list[UsageSample] = []
 
 
 class ReportReply(_Message, frozen=True):

@@ -59,6 +59,11 @@ class Gateway:
         return self._fallback
 
 
+def mlbench_routes(app: App) -> list[Route]:
+    """Return the routes of the MLBench app; what others have below ``/api`` is longer."""
+    return [Route(prefix, app) for prefix in ("/api", "/mlbench", "/runs", "/worker")]
+
+
 def native_routes(app: App) -> list[Route]:
     """Return the routes of the native app."""
     return [Route(prefix, app) for prefix in NATIVE_PREFIXES]

@@ -6,11 +6,14 @@ import os
 import signal
 import sys
 
+import msgspec
 import structlog
 import uvloop
 
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
+from gristmill.dialects.mlbench.app import create_mlbench_app
+from gristmill.dialects.mlbench.settings import MlbenchSettings
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
@@ -19,7 +22,7 @@ from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app, openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
-from gristmill.server.gateway import Gateway, Route, native_routes
+from gristmill.server.gateway import Gateway, Route, mlbench_routes, native_routes
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
@@ -31,7 +34,7 @@ from gristmill.server.server_file import (
     remove_server_file,
     write_server_file,
 )
-from gristmill.server.setting_sections import WrSection
+from gristmill.server.setting_sections import MlbenchSection, WrSection
 from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
@@ -84,6 +87,10 @@ def _wr_settings(section: WrSection) -> WrSettings:
     )
 
 
+def _mlbench_settings(section: MlbenchSection) -> MlbenchSettings:
+    return msgspec.convert(msgspec.structs.asdict(section), MlbenchSettings)
+
+
 class Server:
     """One server process."""
 
@@ -110,6 +117,8 @@ class Server:
         routes = [Route("/agent", AgentDoor(self._house))]
         wr = create_wr_app(self._house, _wr_settings(settings.wr))
         routes += [Route(prefix, wr, HTTPS_ONLY) for prefix in ("/rest", "/wr")]
+        mlbench = create_mlbench_app(self._house, _mlbench_settings(settings.mlbench))
+        routes += mlbench_routes(mlbench)
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(

@@ -101,6 +101,21 @@ def _parse_database(text: str) -> str:
     return text
 
 
+def _parse_text(text: str) -> str:
+    if not text.isprintable():
+        raise InvalidInputError("it holds control characters")
+    return text
+
+
+def _parse_cores(text: str) -> float:
+    plain = text.strip()
+    try:
+        cores = float(plain[:-1]) / 1000 if plain.endswith("m") else float(plain)
+    except ValueError:
+        raise InvalidInputError("it is not a number of cores") from None
+    return _within(cores, 0.001, 100_000)
+
+
 def choice(*words: str, later: tuple[str, ...] = ()) -> Kind:
     """Return the kind: one of words. later: planned ones, refused with that said."""
 
@@ -182,5 +197,7 @@ FOLDER = Kind("a folder", _parse_folder)
 FILE = Kind("a file", _parse_folder)
 SWITCH = Kind("true or false", _parse_switch, switch=True)
 WORD = Kind("a name", _parse_word)
+TEXT = Kind("a line of text", _parse_text)
+CORES = Kind("cores such as 8, or thousandths such as 8000m", _parse_cores, numeric=True)
 LISTEN = Kind("HOST:PORT or off", parse_listen)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)

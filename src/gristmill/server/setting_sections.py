@@ -6,8 +6,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from gristmill.server.setting_kinds import (
+    CORES,
     FOLDER,
+    TEXT,
+    WORD,
     Kind,
+    choice,
     count,
     megabytes,
     number,
@@ -19,12 +23,16 @@ DAY = 86400.0
 
 
 class Declared(NamedTuple):
-    """What is said of a setting where it is declared. default: as a person would write it."""
+    """What is said of a setting where it is declared. default: as a person would write it.
+
+    also: a variable of an older system that operators may have set; ours goes first.
+    """
 
     kind: Kind
     default: str
     help: str
     secret: bool = False
+    also: str = ""
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,4 +95,74 @@ class WrSection(msgspec.Struct, frozen=True, kw_only=True):
     ]
     retry_jitter: Annotated[
         float, Declared(seconds(0, 30 * DAY), "30s", "random part on top of each pause")
+    ]
+
+
+class MlbenchSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The MLBench interface."""
+
+    user: Annotated[
+        str, Declared(WORD, "mlbench", "user of the core that all runs and pods belong to")
+    ]
+    access: Annotated[
+        str,
+        Declared(
+            choice("loopback", "anyone", "token"),
+            "loopback",
+            "who is answered: clients on this machine, anybody, or holders of a token",
+        ),
+    ]
+    pods: Annotated[
+        int, Declared(count(0, 10_000), "2", "worker pods that are listed while nothing runs")
+    ]
+    default_command: Annotated[
+        str,
+        Declared(
+            TEXT, "", "what a run without an image does on each rank; otherwise a short check"
+        ),
+    ]
+    max_workers: Annotated[
+        int,
+        Declared(
+            count(1, 100_000),
+            "3",
+            "workers that may run at once; further runs with an image wait",
+            also="MLBENCH_MAX_WORKERS",
+        ),
+    ]
+    worker_max_cpu: Annotated[
+        float,
+        Declared(
+            CORES,
+            "8",
+            "most cores of a worker that the form offers",
+            also="MLBENCH_WORKER_MAX_CPU",
+        ),
+    ]
+    max_gpu_per_worker: Annotated[
+        int,
+        Declared(
+            count(0, 1000),
+            "0",
+            "how often a host is named in {hosts}; 0: once",
+            also="MLBENCH_MAX_GPU_PER_WORKER",
+        ),
+    ]
+    max_bandwidth: Annotated[
+        float,
+        Declared(
+            number(0.001, 1e9),
+            "10000",
+            "most Mbit/s of a worker that the form offers",
+            also="MLBENCH_MAX_BANDWIDTH",
+        ),
+    ]
+    release: Annotated[
+        str,
+        Declared(
+            WORD, "gristmill", "release name in names of pods", also="MLBENCH_KUBE_RELEASENAME"
+        ),
+    ]
+    namespace: Annotated[
+        str, Declared(WORD, "default", "namespace of pods", also="MLBENCH_NAMESPACE")
     ]

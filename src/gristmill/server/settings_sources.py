@@ -81,9 +81,10 @@ def _next_word(words: Any, setting: Setting) -> str:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, _Given]:
     return {
-        each.name: _Given(environment[each.variable], each.variable)
+        each.name: _Given(environment[variable], variable)
         for each in SETTINGS
-        if environment.get(each.variable)
+        for variable in (each.also, each.variable)
+        if variable and environment.get(variable)
     }
 
 

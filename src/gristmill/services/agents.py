@@ -19,6 +19,7 @@ from gristmill.protocol.messages import (
     ReportReply,
 )
 from gristmill.services.lost_agents import LostAgents, held_by
+from gristmill.services.metrics.usage import Usages
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import found_again
 from gristmill.services.queue.ledger import Ledger
@@ -68,11 +69,16 @@ class Agents:
     """What agents may ask, and what happens when they no longer do."""
 
     def __init__(
-        self, core: QueueCore, registry: Registry, rules: AgentRules, lost: LostAgents
+        self,
+        core: QueueCore,
+        registry: Registry,
+        rules: AgentRules,
+        lost: LostAgents,
+        usages: Usages,
     ) -> None:
         self._core, self._registry, self._rules = core, registry, rules
         self._reporter = Reporter(core, registry)
-        self._lost = lost
+        self._lost, self._usages = lost, usages
 
     async def register(self, message: Register) -> Registered:
         """Take an agent in, and settle what it holds against what the queue thinks it holds.
@@ -138,6 +144,7 @@ class Agents:
             agent.undelivered
             or agent.kill
             or agent.read
+            or agent.wind_down
             or agent.stop
             or self._core.signals.closing
         ):
@@ -147,8 +154,8 @@ class Agents:
             self._core.signals.work.set()
             await self._await_work(agent, request, min(message.wait, LONGEST_WAIT))
         leases, agent.undelivered = agent.undelivered, []
-        reply = LeaseReply(leases, agent.kill, agent.read, agent.stop)
-        agent.kill, agent.read = [], []
+        reply = LeaseReply(leases, agent.kill, agent.read, agent.stop, agent.wind_down)
+        agent.kill, agent.read, agent.wind_down = [], [], []
         agent.last_reply = (message.number, reply)
         return reply
 
@@ -169,8 +176,10 @@ class Agents:
         agent = self._seen(message.agent, message.instance)
         agent.free = message.free
         drop: list[Held] = []
-        if message.started or message.finished or message.returned:
+        if message.started or message.finished or message.returned or message.goals:
             drop = await self._reporter.report(message)
+        if message.usages:
+            await self._usages.take(message.usages)
         request = agent.request
         if request is not None and request.number == message.request:
             request.free, request.hot = message.free, message.hot

@@ -76,11 +76,11 @@ class House:
             lost_after=rules.lost_after,
             fence_after=rules.fence_after,
         )
-        self.agents = Agents(self.core, self.registry, rules, self.lost_agents)
+        self.metrics = Metrics(self.core)
+        self.agents = Agents(self.core, self.registry, rules, self.lost_agents, self.metrics.usages)
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
-        self.metrics = Metrics(self.core)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

@@ -6,6 +6,7 @@ from gristmill.domain.identity import Identity
 from gristmill.services.metrics.feed import Feed
 from gristmill.services.metrics.reader import MetricReader
 from gristmill.services.metrics.recorder import Recorder
+from gristmill.services.metrics.usage import Usages
 from gristmill.services.queue.core import QueueCore
 from gristmill.store import metrics as store
 from gristmill.store.database import Transaction
@@ -21,6 +22,7 @@ class Metrics:
         self.feed = Feed()
         self.recorder = Recorder(core, self.feed)
         self.reader = MetricReader(core, self.recorder)
+        self.usages = Usages(core, self.recorder)
 
     async def sources(
         self, who: Identity, *, after: str = "", limit: int = MOST_SOURCES

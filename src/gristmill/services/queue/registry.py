@@ -31,6 +31,7 @@ class LiveAgent:
     undelivered: list[Lease] = field(default_factory=list)
     kill: list[Held] = field(default_factory=list)
     read: list[ReadOutput] = field(default_factory=list)
+    wind_down: list[Held] = field(default_factory=list)
     last_reply: tuple[int, LeaseReply] | None = None
     draining: bool = False
     stop: bool = False
@@ -96,6 +97,13 @@ class Registry:
         agent = self._agents.get(number)
         if agent is not None:
             agent.kill.extend(held)
+            self.answer(agent, [])
+
+    def order_wind_down(self, number: int, held: Held) -> None:
+        """Tell an agent that the gang of a member has reached its goal."""
+        agent = self._agents.get(number)
+        if agent is not None:
+            agent.wind_down.append(held)
             self.answer(agent, [])
 
     def order_read(self, agent: LiveAgent, wish: ReadOutput) -> None:

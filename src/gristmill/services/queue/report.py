@@ -65,7 +65,7 @@ class _Round:
     def take(self, report: Report) -> None:
         jobs = [start.job for start in report.started]
         jobs += [end.job for end in report.finished]
-        jobs += [held.job for held in report.returned]
+        jobs += [held.job for held in (*report.returned, *report.goals)]
         heads = {head.id: head for head in self._ledger.load(jobs)}
         for start in report.started:
             head = heads.get(start.job)
@@ -73,6 +73,10 @@ class _Round:
                 self._start(head, start)
             else:
                 self.drop.append(Held(start.job, start.attempt, start.rank))
+        for held in report.goals:
+            head = heads.get(held.job)
+            if head is not None and self._holds(head, held.attempt):
+                self._wind_down_others(head, held)
         # Failures are judged last, so an end told twice in one report would still seem to be news.
         for end in {(end.job, end.attempt, end.rank): end for end in report.finished}.values():
             head = heads.get(end.job)
@@ -96,6 +100,15 @@ class _Round:
             self._end_others(head, others)
         elif self._is_gang(head):
             self._end(head, _never_begun(held, self._ledger.now))
+
+    def _wind_down_others(self, head: JobHead, held: Held) -> None:
+        """Pass on that the gang has reached its goal."""
+        registry = self._registry
+        for rank, agent, _ in self._others_of_gang(head, held.rank):
+            other = Held(held.job, held.attempt, rank)
+            self._tx.after_commit(
+                lambda agent=agent, other=other: registry.order_wind_down(agent, other)  # type: ignore[misc]
+            )
 
     def _holds(self, head: JobHead, attempt: int) -> bool:
         """Whether the report is about the attempt that counts, by an agent that has it."""

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from gristmill.domain.dialect import Dialect
-from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.errors import ConflictError, InvalidInputError
 from gristmill.domain.job import JobSpec, Learn, check_spec
 from gristmill.domain.resources import Resources, need_of
 from gristmill.domain.shape import Shape
-from gristmill.domain.state import JobState
+from gristmill.domain.state import HELD, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.keys import Keys
 from gristmill.services.queue.ledger import Ledger
@@ -50,6 +50,7 @@ class Submission(NamedTuple):
     complete is left as it is, and a complete one is only run again where rerun says so.
     Without it, a key is free again as soon as its job has ended.
     admin: whether the jobs may wait for jobs of others.
+    alone: refuse it while a job of this owner and dialect runs, or one with the same key waits.
     """
 
     specs: Sequence[JobSpec]
@@ -59,6 +60,7 @@ class Submission(NamedTuple):
     idempotency_key: str | None = None
     rerun: Sequence[bool] | None = None
     admin: bool = False
+    alone: bool = False
 
 
 class _Prepared(NamedTuple):
@@ -98,12 +100,22 @@ class Submitter:
             earlier = tx.one("find_idempotent", owner=owner, key=key)
             if earlier:
                 return Submitted(_decode_ids(earlier[0]), 0)
+        if submission.alone:
+            _check_alone(tx, owner, submission.dialect)
         batch = _Batch(self._core, tx, submission, ready, owner)
         result = batch.insert()
+        if submission.alone and result.added < len(submission.specs):
+            raise ConflictError(f"job {result.ids[0]} has the same key: wait until it has ended")
         if key is not None:
             ids = _encode_ids(result.ids).decode()
             tx.many("insert_idempotent", [(owner, key, ids, batch.now)])
         return result
+
+
+def _check_alone(tx: Transaction, owner: int, dialect: Dialect) -> None:
+    for state, count in tx.all("get_counts_of_dialect", owner=owner, dialect=dialect.value):
+        if count and JobState(state) in HELD:
+            raise ConflictError(f"a {dialect.word} job is running: wait until it has ended")
 
 
 def _prepare(specs: Sequence[JobSpec]) -> _Prepared:

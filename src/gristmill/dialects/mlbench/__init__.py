@@ -1,0 +1,1 @@
+"""MLBench's interface: pods, metrics and distributed runs."""

@@ -1,0 +1,56 @@
+"""Who may ask. Runs and pods belong to one user of the core, whoever asks."""
+
+import ipaddress
+
+from gristmill.dialects.mlbench.errors import detail
+from gristmill.dialects.mlbench.exchange import Scope, header
+from gristmill.dialects.mlbench.settings import MlbenchSettings
+from gristmill.domain.identity import READ, WRITE, Identity
+from gristmill.services.tokens import Tokens
+
+TOKEN_NEEDED = "send a token: 'Authorization: Bearer TOKEN'"  # noqa: S105 - a message
+NOT_FROM_HERE = (
+    "without a token this interface answers clients on the server's own machine; "
+    "the setting mlbench-access opens it"
+)
+
+
+class Access:
+    """Checks callers; all that are let in act as the one configured user."""
+
+    def __init__(self, tokens: Tokens, settings: MlbenchSettings) -> None:
+        self._tokens, self._rule = tokens, settings.access
+        self.user = Identity(user=settings.user)
+
+    async def admit(self, scope: Scope, *, writing: bool) -> Identity:
+        """Return whom the request acts for. Raises RefusedError, NotAuthenticatedError."""
+        scheme, _, token = (header(scope, b"authorization") or "").partition(" ")
+        if scheme.lower() == "bearer" and token:
+            who = await self._tokens.verify_bearer(token.strip())
+            needed = WRITE if writing else READ
+            if not who.may(needed):
+                raise detail(403, f"the token lacks the scope {needed!r}")
+            return self.user
+        if self._rule == "token":
+            raise detail(401, TOKEN_NEEDED, (b"www-authenticate", b"Bearer"))
+        if self._rule == "loopback" and not is_loopback(scope):
+            raise detail(403, NOT_FROM_HERE)
+        if writing and _is_cross_site(scope):
+            raise detail(403, "a page of another site may not write here")
+        return self.user
+
+
+def is_loopback(scope: Scope) -> bool:
+    """Whether the client is on this machine."""
+    client = scope.get("client")
+    if not client:
+        return True
+    try:
+        return ipaddress.ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_cross_site(scope: Scope) -> bool:
+    """Whether a browser says that a foreign page sends this; other clients say nothing."""
+    return header(scope, b"sec-fetch-site") in {"cross-site", "same-site"}

@@ -1,0 +1,42 @@
+"""A run's command line: placeholders become what each rank knows of itself."""
+
+import re
+import shlex
+
+_PLACEHOLDER = re.compile(r"\{(hosts|run_id|rank|backend)\}")
+_VARIABLES = {"hosts": "MLBENCH_HOSTS", "run_id": "GRISTMILL_JOB_ID", "rank": "RANK"}
+
+
+def split(command: str) -> list[str]:
+    """Return the words of a command as a shell would see them. Raises ValueError."""
+    return shlex.split(command)
+
+
+def shell_text(words: list[str], *, backend: str, slots: int) -> str:
+    """Return the command of one rank; all else in the words stays as it is.
+
+    slots: how often each host is named in ``{hosts}``.
+    """
+    line = " ".join(_word(word, backend) for word in words)
+    return f"{_hosts(slots)}exec {line}"
+
+
+def _hosts(slots: int) -> str:
+    if slots <= 1:
+        return 'export MLBENCH_HOSTS="$GRISTMILL_HOSTS"; '
+    repeat = ",".join(["&"] * slots)
+    return f'export MLBENCH_HOSTS="$(echo "$GRISTMILL_HOSTS" | sed \'s/[^,]*/{repeat}/g\')"; '
+
+
+def _word(word: str, backend: str) -> str:
+    """Quote a word; a placeholder in it is looked up when the rank starts."""
+    parts, start = [], 0
+    for found in _PLACEHOLDER.finditer(word):
+        if found.start() > start:
+            parts.append(shlex.quote(word[start : found.start()]))
+        name = found.group(1)
+        parts.append(shlex.quote(backend) if name == "backend" else f'"${_VARIABLES[name]}"')
+        start = found.end()
+    if start < len(word) or not parts:
+        parts.append(shlex.quote(word[start:]))
+    return "".join(parts)

@@ -1,0 +1,41 @@
+"""Times as MLBench writes and reads them; ours are microseconds since 1970."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+MICRO = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_DATE = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?)?\Z", re.ASCII
+)
+
+
+def write(at: int) -> str:
+    """Return the time with six digits of fraction, in UTC."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=at)
+    except OverflowError:
+        moment = _LAST if at > 0 else _FIRST
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")
+
+
+def write_seconds(at: float | None) -> str | None:
+    """Return a time given in seconds."""
+    return None if at is None else write(round(at * MICRO))
+
+
+def read(text: str) -> int | None:
+    """Return microseconds since 1970, None when this is no time; without a zone it is UTC."""
+    found = _DATE.match(text.strip())
+    if found is None:
+        return None
+    day, time, fraction, zone = found.groups()
+    zone = "+00:00" if zone in {None, "Z"} else zone
+    try:
+        moment = datetime.fromisoformat(f"{day}T{time or '00:00'}{zone}")
+    except ValueError:
+        return None
+    since = moment - _EPOCH
+    micros = int((fraction or "")[:6].ljust(6, "0"))
+    return (since.days * 86_400 + since.seconds) * MICRO + micros
