@@ -15,10 +15,14 @@ from gristmill.cli import (
     images,
     jobs,
     logs,
+    metrics,
     serve,
     submit,
     tokens,
     waiting,
+)
+from gristmill.cli import (
+    run as run_command,
 )
 from gristmill.cli.session import command
 
@@ -35,6 +39,7 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="Container images from folders and archives.")
 token_app = typer.Typer(help="Access tokens.")
+metrics_app = typer.Typer(help="Measurements of runs.")
 
 VERBATIM = {
     "allow_extra_args": True,
@@ -45,6 +50,7 @@ VERBATIM = {
 app.command(context_settings=VERBATIM, add_help_option=False)(serve.serve)
 app.command()(demo.demo)
 app.command(context_settings={"allow_interspersed_args": False})(command(submit.submit))
+app.command("run", context_settings={"allow_interspersed_args": False})(command(run_command.run))
 app.command()(command(jobs.status))
 app.command()(command(jobs.jobs))
 app.command()(command(logs.logs))
@@ -63,7 +69,11 @@ token_app.command("create")(command(tokens.create))
 token_app.command("list")(command(tokens.show))
 token_app.command("revoke")(command(tokens.revoke))
 app.add_typer(image_app, name="image")
+metrics_app.command("list")(command(metrics.sources))
+metrics_app.command("show")(command(metrics.show))
+metrics_app.command("plot")(command(metrics.plot))
 app.add_typer(token_app, name="token")
+app.add_typer(metrics_app, name="metrics")
 
 
 def _print_version(wanted: bool) -> None:

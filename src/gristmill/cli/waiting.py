@@ -84,10 +84,15 @@ def follow(session: Session, job_id: int) -> NoReturn:
     except KeyboardInterrupt:
         session.output.note(f"job {job_id} goes on; end it with: gristmill cancel {job_id}")
         raise
+    leave_with(session, view)
+
+
+def leave_with(session: Session, view: "JobView") -> NoReturn:
+    """Say how a job ended, and leave with 0 or 1."""
     if session.output.as_json:
         session.output.json(view)
     elif not view.succeeded:
-        session.output.note(f"job {job_id} is {how_ended(view)}")
+        session.output.note(f"job {view.id} is {how_ended(view)}")
     raise typer.Exit(0 if view.succeeded else failures.FAILED)
 
 

@@ -5,6 +5,7 @@
 
 from gristmill.client.aio import AsyncClient
 from gristmill.client.errors import ServerError, UnreachableError, WaitTimeoutError
+from gristmill.client.models import NewPoint
 from gristmill.client.sync import Client
 from gristmill.domain.errors import (
     ConflictError,
@@ -28,6 +29,7 @@ __all__ = [
     "Hooks",
     "InvalidInputError",
     "JobSpec",
+    "NewPoint",
     "NotAuthenticatedError",
     "NotFoundError",
     "NotPermittedError",

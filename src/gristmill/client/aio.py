@@ -26,8 +26,10 @@ from gristmill.client.models import (
     JobDetail,
     JobFilters,
     JobView,
+    NewPoint,
     NewToken,
     Output,
+    Series,
     StreamName,
     Submitted,
     TokenView,
@@ -234,6 +236,33 @@ class AsyncClient:
                 raise closed_early()
             except UnavailableError as error:
                 await self._connection.pause(patience, error)
+
+    async def metrics(
+        self,
+        *,
+        job_id: int | None = None,
+        source: str | None = None,
+        name: str | None = None,
+        since: str | None = None,
+        summarize: int = 0,
+        last: int = 0,
+    ) -> Series:
+        """Return the series of a job or a source.
+
+        since: only points later than this ISO 8601 time. summarize: means, at most so many a
+        series. last: the last so many a series.
+        """
+        return await self._ask(
+            calls.metrics(job_id, source, name=name, since=since, summarize=summarize, last=last)
+        )
+
+    async def record(self, *points: NewPoint) -> None:
+        """Add points to series, all or none; they are on disk when this returns."""
+        await self._ask(calls.record(points))
+
+    async def metric_sources(self, after: str = "") -> tuple[str, ...]:
+        """Return up to 1000 names of sources of metrics, those behind a name."""
+        return await self._ask(calls.metric_sources(after))
 
     async def agents(self) -> tuple[AgentView, ...]:
         """Every agent the server knows."""

@@ -18,9 +18,11 @@ from gristmill.client.models import (
     JobDetail,
     JobFilters,
     JobView,
+    NewPoint,
     NewToken,
     Output,
     Page,
+    Series,
     StreamName,
     Submitted,
     TokenView,
@@ -167,6 +169,37 @@ def steer_agent(agent_id: int, verb: str) -> Call[None]:
 def forget_agent(agent_id: int) -> Call[None]:
     """Take an agent that is gone off the list."""
     return Call(Request(method="DELETE", path=f"/v1/agents/{agent_id}"), _nothing)
+
+
+def metrics(
+    job: int | None,
+    source: str | None,
+    *,
+    name: str | None = None,
+    since: str | None = None,
+    summarize: int = 0,
+    last: int = 0,
+) -> Call[Series]:
+    """Ask for the series of a job or a source. summarize: means, at most so many a series."""
+    params = _params(
+        job=job,
+        source=source,
+        name=name,
+        since=since,
+        summarize=summarize or None,
+        last=last or None,
+    )
+    return Call(_get("/v1/metrics", params), _json(Series))
+
+
+def record(points: Sequence[NewPoint]) -> Call[None]:
+    """Add points, all or none; sent again after a lost reply, they are there twice."""
+    return Call(_post("/v1/metrics", points), _nothing)
+
+
+def metric_sources(after: str) -> Call[tuple[str, ...]]:
+    """Ask for names of sources behind a name."""
+    return Call(_get("/v1/metrics/sources", _params(after=after)), _listed("sources", str))
 
 
 def images() -> Call[tuple[ImageView, ...]]:

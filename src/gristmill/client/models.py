@@ -28,6 +28,34 @@ class _Reply(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
+class Point(_Reply, frozen=True, kw_only=True):
+    """One measurement. value: the text that was sent, or a mean."""
+
+    at: datetime
+    value: str
+    metadata: str = ""
+    cumulative: bool = False
+
+
+class Series(_Reply, frozen=True, kw_only=True):
+    """Points by series."""
+
+    source: str
+    series: dict[str, list[Point]]
+
+
+class NewPoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A point to record; give job or source. at: epoch seconds, None for now."""
+
+    name: str
+    value: str | float
+    job: int | None = None
+    source: str | None = None
+    at: float | None = None
+    metadata: str = ""
+    cumulative: bool = False
+
+
 class JobView(_Reply, frozen=True, kw_only=True):
     """One job as lists show it. command: the first task's text, shortened.
 

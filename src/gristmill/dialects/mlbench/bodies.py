@@ -23,7 +23,7 @@ _decode = msgspec.json.Decoder().decode
 def parse_body(content_type: str, body: bytes) -> Any:
     """Return the body of a request. Raises RefusedError: 400, 415."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == JSON or (not kind and body.lstrip()[:1] in {b"{", b"["}):
+    if kind == JSON:
         return _json(body)
     if kind == FORM or not kind:
         return _form(body)
@@ -39,7 +39,10 @@ def _json(body: bytes) -> Any:
         raise detail(400, f"JSON parse error - {error}") from error
 
 
-def _form(body: bytes) -> dict[str, str]:
+def _form(body: bytes) -> Any:
+    # What ``curl -d`` calls a form may well be JSON.
+    if body.lstrip()[:1] in {b"{", b"["}:
+        return _json(body)
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -48,13 +51,7 @@ def _form(body: bytes) -> dict[str, str]:
             max_num_fields=MOST_FIELDS,
         )
     except (ValueError, UnicodeDecodeError) as error:
-        # What ``curl -d`` sends as a form may well be JSON.
-        if body.lstrip()[:1] == b"{":
-            return dict(_json(body))
         raise detail(400, f"Malformed form: {error}") from error
-    if not pairs and body.lstrip()[:1] in {b"{", b"["}:
-        found: dict[str, str] = _json(body)
-        return found
     return dict(pairs)
 
 
