@@ -181,6 +181,7 @@ class Server:
         try:
             await self._house.start()
             addresses = await self._listeners.open()
+            self._house.reach.listens_on(addresses.http or addresses.https or "")
             if self._engine is not None:
                 await self._engine.start()
             self._announce(addresses)

@@ -8,6 +8,7 @@ import msgspec
 from gristmill.server.setting_kinds import (
     CORES,
     FOLDER,
+    SWITCH,
     TEXT,
     WORD,
     Kind,
@@ -165,4 +166,13 @@ class MlbenchSection(msgspec.Struct, frozen=True, kw_only=True):
     ]
     namespace: Annotated[
         str, Declared(WORD, "default", "namespace of pods", also="MLBENCH_NAMESPACE")
+    ]
+    hook: Annotated[
+        bool,
+        Declared(
+            SWITCH,
+            "false",
+            "let mlbench_core in ranks that run on the node post its metrics here",
+            also="MLBENCH_HOOK",
+        ),
     ]

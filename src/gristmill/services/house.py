@@ -26,6 +26,7 @@ from gristmill.services.queue.removal import Removal
 from gristmill.services.queue.similar import Similar
 from gristmill.services.queue.submit import Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
+from gristmill.services.reach import Reach
 from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
 from gristmill.services.waiting import pause
@@ -53,6 +54,7 @@ class House:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
         self.engine = engine
+        self.reach = Reach()
         self.core = QueueCore(database, chance, OutputFiles(home / "outputs"))
         self.registry = Registry()
         keyring = open_keyring(home, chance)
@@ -82,6 +84,11 @@ class House:
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def job_base(self) -> str:
+        """The base URL under which jobs reach this server, such as ``http://127.0.0.1:7070``."""
+        return self.reach.for_jobs()
 
     async def start(self) -> None:
         """Fill the caches and start the loops."""

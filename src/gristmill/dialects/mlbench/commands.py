@@ -18,7 +18,7 @@ def shell_text(words: list[str], *, backend: str, slots: int) -> str:
     slots: how often each host is named in ``{hosts}``.
     """
     line = " ".join(_word(word, backend) for word in words)
-    return f"{_hosts(slots)}exec {line}"
+    return f'{_hosts(slots)}export MLBENCH_RUN_ID="$GRISTMILL_JOB_ID"; exec {line}'
 
 
 def _hosts(slots: int) -> str:

@@ -98,7 +98,8 @@ class Runs:
             facts, uuid=_uuid(self._house.chance), pods=pods_of(facts, self._settings)
         )
         cores, gpus = self._capacity()
-        spec = job_of(facts, self._settings, cores, gpus)
+        base = self._house.job_base
+        spec = job_of(facts, self._settings, cores=cores, gpus=gpus, base=base)
         submission = Submission(
             [spec],
             who.user,

@@ -1,8 +1,10 @@
 """Runs as jobs, and jobs as runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import gristmill.training
 from gristmill.dialects.mlbench import dates
 from gristmill.dialects.mlbench.commands import shell_text, split
 from gristmill.dialects.mlbench.pods import labels, run_pod_name, source_of, standing_name
@@ -15,6 +17,9 @@ from gristmill.services.queue.views import AttemptView
 
 MODEL_PORT = "mlbench port 29500"
 """The port that the training library opens on the first host, whatever it is told."""
+
+HOOK_FOLDER = str(Path(gristmill.training.__file__).parent / "hook")
+"""Holds the ``sitecustomize`` that points mlbench_core at this server."""
 
 GOAL, GOAL_GRACE = "Goal Reached!", 30.0
 ALONE = "mlbench seed run"
@@ -58,15 +63,16 @@ def pods_of(facts: RunFacts, settings: MlbenchSettings) -> tuple[str, ...]:
     return tuple(run_pod_name(settings, facts.name, rank) for rank in range(facts.workers))
 
 
-def job_of(facts: RunFacts, settings: MlbenchSettings, cores: float, gpus: int) -> JobSpec:
-    """Return the job of a run. cores, gpus: of all nodes together.
+def job_of(
+    facts: RunFacts, settings: MlbenchSettings, *, cores: float, gpus: int, base: str
+) -> JobSpec:
+    """Return the job of a run. cores, gpus: of all nodes together. base: URL that jobs reach us by.
 
     Workers share the nodes: each takes a part of the cores such that as many as may run at once
     do, and what a client asks for is a cap, told to the ranks as their number of threads.
     """
     members = facts.workers if facts.everywhere else 1
     share = int(cores * 1000 / max(settings.max_workers, members)) / 1000
-    threads = max(1, int(facts.cpus))
     slots = settings.max_gpu_per_worker or 1
     backend = facts.backend
     return JobSpec(
@@ -80,7 +86,7 @@ def job_of(facts: RunFacts, settings: MlbenchSettings, cores: float, gpus: int) 
             nodes=members,
             gpus=1 if facts.gpu and gpus >= members else 0,
         ),
-        env={"OMP_NUM_THREADS": str(threads)},
+        env=_variables(facts, settings, base),
         distributed=True,
         usage_sources=tuple(source_of(pod) for pod in facts.pods),
         goal=GoalLine(text=GOAL, grace=GOAL_GRACE),
@@ -88,6 +94,13 @@ def job_of(facts: RunFacts, settings: MlbenchSettings, cores: float, gpus: int) 
         key=ALONE if facts.profile == SEED else None,
         kill_over_memory=False,
     )
+
+
+def _variables(facts: RunFacts, settings: MlbenchSettings, base: str) -> dict[str, str]:
+    variables = {"OMP_NUM_THREADS": str(max(1, int(facts.cpus))), "MLBENCH_API_URL": f"{base}/api"}
+    if settings.hook and not facts.image:
+        variables["PYTHONPATH"] = HOOK_FOLDER
+    return variables
 
 
 def write_run(run: Run, *, seed: bool, metadata: dict[str, Any], fresh: bool = False) -> Any:
