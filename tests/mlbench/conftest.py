@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Start, folder, home, server, start
+from tests.e2e.conftest import Start, folder, home, start
 from tests.e2e.harness import short_folder, start_server
 from tests.mlbench.talk import Mlbench
 
-__all__ = ["Start", "folder", "home", "server", "start"]
+__all__ = ["Start", "folder", "home", "start"]
 
 ON_THE_NODE = ("--container-engine", "host", "--https", "off")
 
@@ -25,21 +25,13 @@ def _talk(*flags: str) -> Iterator[Mlbench]:
         server.check_logs()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def mlbench() -> Iterator[Mlbench]:
-    """A server whose custom images run on the node, shared by the tests of a module."""
+    """A server whose custom images run on the node, shared by all tests."""
     yield from _talk(*ON_THE_NODE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def idle() -> Iterator[Mlbench]:
-    """A server that runs nothing: runs stay as they were created."""
+    """A server that runs nothing, shared by all tests: runs stay as they were created."""
     yield from _talk("--engine", "none", "--https", "off")
-
-
-@pytest.fixture
-def fresh(start: Start) -> Iterator[Mlbench]:
-    """A server that runs nothing and that no other test has touched."""
-    talk = Mlbench(start("--engine", "none", "--https", "off"))
-    yield talk
-    talk.close()

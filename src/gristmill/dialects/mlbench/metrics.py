@@ -220,5 +220,3 @@ def _micros(at: float) -> int:
 async def _send(exchange: Exchange, archive: Archive, of: str) -> None:
     disposition = f"attachment; filename={file_name(of)}".encode()
     await exchange.send_bytes(archive.close(), 200, (b"content-disposition", disposition), kind=ZIP)
-
-
