@@ -14,6 +14,10 @@ from tests.e2e.harness import eventually, short_folder
 from tests.mlbench.talk import Mlbench
 
 GONE_WITHIN = 15.0
+TOLD = (
+    "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "OMPI_COMM_WORLD_RANK",
+    "OMPI_COMM_WORLD_SIZE", "MLBENCH_RUN_ID", "MLBENCH_API_URL", "OMP_NUM_THREADS",
+)  # fmt: skip
 EVERY_RANK = ("train_loss", "train_Prec@1", "val_loss", "val_Prec@1")
 STEPS = ("agg", "backprop", "batch_load", "comp_loss", "comp_metrics", "fwd_pass", "opt_step")
 FIRST_RANK = (
@@ -59,19 +63,7 @@ def test_a_seed_run_ends_well_and_makes_room(mlbench: Mlbench) -> None:
 
 
 def test_ranks_are_told_where_they_stand(mlbench: Mlbench) -> None:
-    names = [
-        "RANK",
-        "WORLD_SIZE",
-        "LOCAL_RANK",
-        "MASTER_ADDR",
-        "MASTER_PORT",
-        "OMPI_COMM_WORLD_RANK",
-        "OMPI_COMM_WORLD_SIZE",
-        "MLBENCH_RUN_ID",
-        "MLBENCH_API_URL",
-        "OMP_NUM_THREADS",
-    ]
-    shown = " ".join(f"{name}=${name}" for name in names)
+    shown = " ".join(f"{name}=${name}" for name in TOLD)
     command = f"sh -c 'echo told {shown} args {{run_id}} {{rank}} {{hosts}} {{backend}} {{other}}'"
     created = mlbench.command(command, num_workers="2", num_cpus="3", backend="GLOO")
     run = mlbench.wait_for(created["id"], "finished")
