@@ -21,7 +21,7 @@ FIELDS = (
     "num_cpus", "max_bandwidth", "image_name", "backend", "custom_backend", "run_all_nodes",
     "custom_image_name", "custom_image_command", "gpu_enabled", "light_target",
 )  # fmt: skip
-ODD = (
+ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, HUGE, "", " ", "\0", "a\0b", "\ud800", "9" * 5000, "{", "'",
     [], {}, [[]], {"a": {"b": []}}, "NaN", "Infinity", "1e999", "٣", "2018-08-03T09:21:44Z",
     "9999-12-31T23:59:59.9999999999999-23:59", "0001-01-01T00:00:00+23:59", "0000-00-00", "../..",

@@ -88,6 +88,11 @@ class Runs:
             if cursor is None:
                 return
 
+    async def shown(self, who: Identity, run: Run) -> dict[str, Any]:
+        """Return the run as lists show it: without its output, in the later spelling."""
+        metadata = await self._metadata(who, run, with_output=False)
+        return write_run(run, seed=False, metadata=metadata)
+
     def is_standing(self, pod: str) -> bool:
         """Whether this is a worker of the standing pool."""
         return any(pod == known.name for known in standing_pods(self._settings, self._host))

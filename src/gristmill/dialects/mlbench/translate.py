@@ -103,7 +103,9 @@ def _variables(facts: RunFacts, settings: MlbenchSettings, base: str) -> dict[st
     return variables
 
 
-def write_run(run: Run, *, seed: bool, metadata: dict[str, Any], fresh: bool = False) -> Any:
+def write_run(
+    run: Run, *, seed: bool, metadata: dict[str, Any], fresh: bool = False
+) -> dict[str, Any]:
     """Return a run as clients see it. seed: in the older spelling. fresh: it was just created."""
     facts = run.facts
     unqueued = fresh and facts.profile != SEED
