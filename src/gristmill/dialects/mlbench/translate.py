@@ -76,7 +76,12 @@ def job_of(
     slots = settings.max_gpu_per_worker or 1
     backend = facts.backend
     return JobSpec(
-        command=shell_text(split(facts.command), backend=backend, slots=slots),
+        command=shell_text(
+            split(facts.command),
+            backend=backend,
+            slots=slots,
+            hook=HOOK_FOLDER if settings.hook else "",
+        ),
         name=facts.name,
         group="mlbench",
         image=facts.image or None,
@@ -86,7 +91,7 @@ def job_of(
             nodes=members,
             gpus=1 if facts.gpu and gpus >= members else 0,
         ),
-        env=_variables(facts, settings, base),
+        env=_variables(facts, base),
         distributed=True,
         usage_sources=tuple(source_of(pod) for pod in facts.pods),
         goal=GoalLine(text=GOAL, grace=GOAL_GRACE),
@@ -96,11 +101,8 @@ def job_of(
     )
 
 
-def _variables(facts: RunFacts, settings: MlbenchSettings, base: str) -> dict[str, str]:
-    variables = {"OMP_NUM_THREADS": str(max(1, int(facts.cpus))), "MLBENCH_API_URL": f"{base}/api"}
-    if settings.hook and not facts.image:
-        variables["PYTHONPATH"] = HOOK_FOLDER
-    return variables
+def _variables(facts: RunFacts, base: str) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": str(max(1, int(facts.cpus))), "MLBENCH_API_URL": f"{base}/api"}
 
 
 def write_run(
