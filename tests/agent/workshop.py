@@ -11,7 +11,9 @@ import msgspec
 
 from gristmill.agent.cgroups import detect
 from gristmill.agent.ending import Ending
+from gristmill.agent.helpers import Helpers
 from gristmill.agent.journal import Journal
+from gristmill.agent.mounts import Mounts
 from gristmill.agent.processes import set_subreaper
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import Runtimes
@@ -40,6 +42,8 @@ class Workshop:
         self.cgroups = detect("workshop")
         self.runtimes = Runtimes(ImageStore(home / "images"), None, on_host=False)
         sampler = Sampler(chance)
+        helpers = Helpers("workshop")
+        self.mounts = Mounts(home / "mounts", helpers, chance)
         self.journal = Journal(home / "journal")
         self.runner = Runner(
             node="workshop",
@@ -50,6 +54,8 @@ class Workshop:
             scratch=Scratch(home / "scratch"),
             journal=self.journal,
             runtimes=self.runtimes,
+            helpers=helpers,
+            mounts=self.mounts,
             ending=Ending(sampler, self.runtimes, chance, 0.5),
             chance=chance,
             outputs=str(home / "outputs"),

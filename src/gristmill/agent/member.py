@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gristmill.agent.census import MemberProcesses
 from gristmill.agent.slots import Slot
@@ -13,6 +14,9 @@ from gristmill.domain.outcome import TaskResult
 from gristmill.domain.resources import Capacity
 from gristmill.protocol.messages import Held, Lease
 
+if TYPE_CHECKING:
+    from gristmill.agent.mounts import MemberMounts
+
 Key = tuple[int, int, int]
 
 
@@ -23,7 +27,8 @@ class Member:
     steps: what is still to run; current: what runs. peak_kb, cpu: from the kernel at the end of
     each step; sampled_kb, sampled_cpu: of the whole tree while it ran. watched: the process
     whose step is looked after. cause: why the agent itself ends it,
-    empty while it does not. times: monotonic seconds, started_at: epoch seconds.
+    empty while it does not. removals: steps that wait until nothing is mounted.
+    times: monotonic seconds, started_at: epoch seconds.
     """
 
     lease: Lease
@@ -58,6 +63,8 @@ class Member:
     image_name: str = ""
     engine_folder: str | None = None
     hooks_due: bool = True
+    mounts: "MemberMounts | None" = None
+    removals: list[Step] = field(default_factory=list)
     failed: bool = False
 
     @property

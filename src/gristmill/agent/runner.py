@@ -16,8 +16,10 @@ import structlog
 
 from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
+from gristmill.agent.helpers import DEFAULT_SIGNALS, Helpers
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
+from gristmill.agent.mounts import Mounts
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
@@ -32,6 +34,7 @@ from gristmill.domain.outcome import (
     BAD_WORKDIR,
     CANCELLED_BY_USER,
     COULD_NOT_START,
+    MOUNT_FAILED,
     OVER_MEMORY,
     TaskResult,
 )
@@ -45,16 +48,6 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 
 log = structlog.get_logger()
-
-_DEFAULT_SIGNALS = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-)
-"""What the agent or Python ignore or handle must not be inherited."""
 
 _CHILD_ENDED = frozenset({signal.SIGCHLD})
 
@@ -79,6 +72,8 @@ class Runner:
         scratch: Scratch,
         journal: Journal,
         runtimes: Runtimes,
+        helpers: Helpers,
+        mounts: Mounts,
         ending: Ending,
         chance: Chance,
         outputs: str,
@@ -99,6 +94,7 @@ class Runner:
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
+        self._helpers, self._mounts = helpers, mounts
         self._chance, self._on_change = chance, on_change
         self._outputs, self._keep = outputs, keep
         self._gpus = list(range(capacity.gpus))
@@ -208,9 +204,11 @@ class Runner:
             if pid == 0:
                 return
             member = self._by_pid.pop(pid, None)
-            if member is not None:
+            code = os.waitstatus_to_exitcode(status)
+            if member is None:
+                self._helpers.reaped(pid, code)
+            else:
                 seconds = usage.ru_utime + usage.ru_stime
-                code = os.waitstatus_to_exitcode(status)
                 self._step_ended(member, code, seconds, _true_peak(usage.ru_maxrss))
 
     def _begin(self, member: Member) -> None:
@@ -239,10 +237,22 @@ class Runner:
                 return
             entered = False
             member.cause, member.message = COULD_NOT_START, str(error)
-        if entered:
-            self._next_step(member)
-        else:
+        if not entered:
             self._settle(member)
+        elif member.spec.mounts:
+            self._mounts.begin(member, self._mounted)
+        else:
+            self._next_step(member)
+
+    def _mounted(self, member: Member, problem: str) -> None:
+        """Go on once the member sees its remote file systems, or cannot."""
+        if member.cause:
+            return
+        if problem:
+            member.cause, member.message = MOUNT_FAILED, problem
+            self._settle(member)
+        else:
+            self._next_step(member)
 
     def _enter_workdir(self, member: Member) -> bool:
         spec = member.spec
@@ -307,7 +317,7 @@ class Runner:
                 ],
                 setsid=True,
                 setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
+                setsigdef=DEFAULT_SIGNALS,
             )
         finally:
             os.chdir("/")
@@ -367,7 +377,13 @@ class Runner:
             return
         if member.hooks_due and self._hooks_begin(member):
             return
-        self._report(member)
+        if member.mounts is not None:
+            self._mounts.end(member, self._settle)
+        elif member.removals:
+            member.steps, member.removals = member.removals, []
+            self._next_step(member)
+        else:
+            self._report(member)
 
     def _hooks_begin(self, member: Member) -> bool:
         """Begin what is to be done after the tasks; return whether that is anything."""
@@ -382,6 +398,10 @@ class Runner:
         member.steps = hook_steps(member.spec, succeeded=succeeded, folder=folder)
         if workspace is not None and not remove_if_empty(workspace.tmp):
             member.steps.append(removal(workspace.tmp))
+        if member.mounts is not None:
+            # What is mounted must not be removed with the folder that it is seen in.
+            member.removals = [step for step in member.steps if step.removes]
+            member.steps = [step for step in member.steps if not step.removes]
         if not member.steps:
             return False
         member.ending = None

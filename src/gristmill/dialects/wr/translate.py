@@ -108,7 +108,7 @@ class Translator:
             dep_groups=tuple(job.dep_grps or ()),
             after_groups=tuple(job.deps or ()),
             hooks=_hooks(job),
-            mounts=behaviours.mounts_of(mounts),
+            mounts=behaviours.mounts_of(mounts, matters=matters),
             env=_variables(job.env or ()),
             keep_output="failure",
             kill_buries=True,
