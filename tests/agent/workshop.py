@@ -42,8 +42,8 @@ class Workshop:
         self.cgroups = detect("workshop")
         self.runtimes = Runtimes(ImageStore(home / "images"), None, on_host=False)
         sampler = Sampler(chance)
-        helpers = Helpers("workshop")
-        self.mounts = Mounts(home / "mounts", helpers, chance)
+        self.helpers = Helpers("workshop")
+        self.mounts = Mounts(home / "mounts", self.helpers, chance)
         self.journal = Journal(home / "journal")
         self.runner = Runner(
             node="workshop",
@@ -54,7 +54,7 @@ class Workshop:
             scratch=Scratch(home / "scratch"),
             journal=self.journal,
             runtimes=self.runtimes,
-            helpers=helpers,
+            helpers=self.helpers,
             mounts=self.mounts,
             ending=Ending(sampler, self.runtimes, chance, 0.5),
             chance=chance,

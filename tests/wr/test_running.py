@@ -169,10 +169,12 @@ def test_without_cleanup_the_folder_stays(wr: Wr, folder: Path) -> None:
     assert (folder / job["Cwd"].lstrip("/") / "file").read_text() == "kept\n"
 
 
-def test_mounts_without_a_client_for_them(wr: Wr) -> None:
-    (added,) = wr.add({"cmd": "ls mnt", "mounts": [{"Targets": [{"Path": "bucket"}]}]})
-    job = wr.wait_for(added["Key"], "buried")
+def test_mounts_that_cannot_be(wr: Wr) -> None:
+    mount = {"Targets": [{"Path": "bucket", "Profile": "nobody"}]}
+    (added,) = wr.add({"cmd": "ls mnt", "mounts": [mount], "retries": 3})
+    job = wr.wait_for(added["Key"], "buried", std="true")
     assert job["FailReason"] == "mounting of remote file system(s) failed"
+    assert "nobody" in job["StdErr"]
 
 
 def test_killing(wr: Wr) -> None:

@@ -2,8 +2,7 @@
 
 Each target is mounted by s3fs as a helper process. A target that may be written to, and targets
 that share one folder, lie hidden below an overlay: what the job writes stays on this machine, and
-is brought to the store only when the job has succeeded. What is mounted is noted on disk first,
-so that the next agent can clear away what a dead one left.
+is brought to the store only when the job has succeeded.
 """
 
 import asyncio
@@ -16,19 +15,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import structlog
-
 from gristmill.agent.helpers import Helper, Helpers
 from gristmill.agent.member import Member
-from gristmill.agent.mount_table import is_below, mount_overlay, mounted, unmount
+from gristmill.agent.mount_notes import (
+    Note,
+    clear_leftovers,
+    remove_tree,
+    unmount_all,
+    write_note,
+)
+from gristmill.agent.mount_table import mount_overlay, mounted
 from gristmill.agent.remote import Access, RemoteError, find_access, parse_place
-from gristmill.agent.steps import DEFAULT_PATH, resolve_home
+from gristmill.agent.s3_client import client_variables, client_words
+from gristmill.agent.steps import resolve_home
 from gristmill.domain.clock import Chance
 from gristmill.domain.job import Mount, MountTarget
 from gristmill.domain.outcome import UPLOAD_FAILED
 
-CLIENT = "s3fs"
 PATIENCE = 120.0
 """Seconds a store may take to answer for the first time."""
 
@@ -39,18 +42,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
 _TOLD = 2_000
 """Characters of what a helper said that go into a message."""
 
-log = structlog.get_logger()
-
 
 class MountError(Exception):
     """A remote file system cannot be shown, or changes cannot be brought there; tells why."""
-
-
-class _Note(msgspec.Struct):
-    """What is on disk about a member: where something is mounted, folders that are to go."""
-
-    points: list[str] = []
-    folders: list[str] = []
 
 
 @dataclass
@@ -62,13 +56,18 @@ class MemberMounts:
     """
 
     place: str
-    note: _Note = field(default_factory=_Note)
+    note: Note = field(default_factory=Note)
     clients: list[Helper] = field(default_factory=list)
     uploads: list[tuple[str, str]] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     task: "asyncio.Task[None] | None" = None
     upload: Helper | None = None
     ending: bool = False
+
+    def note_point(self, point: str) -> None:
+        """Note on disk what is about to be mounted."""
+        self.note.points.append(point)
+        write_note(self.place, self.note)
 
 
 class Mounts:
@@ -78,14 +77,8 @@ class Mounts:
         self._folder, self._helpers, self._chance = folder, helpers, chance
 
     def clear_leftovers(self) -> None:
-        """Unmount and remove what a dead agent left. Blocks; nothing may run yet."""
-        if not self._folder.is_dir():
-            return
-        for place in self._folder.iterdir():
-            note = _read_note(place)
-            _unmount_all(note.points)
-            for folder in (*note.folders, str(place)):
-                _remove_tree(folder)
+        """Clear away what a dead agent left. Blocks; nothing may be mounted yet."""
+        clear_leftovers(self._folder)
 
     def begin(self, member: Member, then: Callable[[Member, str], None]) -> None:
         """Mount what a member asks for; call then with what went wrong, empty when nothing did."""
@@ -128,6 +121,8 @@ class Mounts:
         if beginning is not None and not beginning.done():
             beginning.cancel()
             await asyncio.wait([beginning])
+            for client in mounts.clients:
+                client.signal(signal.SIGKILL)
         try:
             if not member.failed and not member.cause:
                 await self._upload(member, mounts)
@@ -156,7 +151,7 @@ class Mounts:
         written = next((index for index, one in enumerate(mount.targets) if one.write), None)
         changes = None if written is None else _made(hidden, "changes")
         work = None if written is None else _made(hidden, "work")
-        _note_point(mounts, point)
+        mounts.note_point(point)
         try:
             await asyncio.to_thread(mount_overlay, point, layers, changes, work)
         except OSError as error:
@@ -174,11 +169,11 @@ class Mounts:
         """Have a client show one target at a folder, and wait until it does."""
         place = parse_place(target.path)
         access = find_access(target.profile, member.spec.env, resolve_home("~"))
-        words = [CLIENT, f"{place.bucket}:{place.path or '/'}", point, "-f"]
-        words += _options(access, mount, target, _cache(member, mounts, mount, target))
-        _note_point(mounts, point)
+        cache = _cache(member, mounts, mount, target)
+        words = client_words(place, point, access, mount, target, cache)
+        mounts.note_point(point)
         told = os.path.join(mounts.place, f"client{len(mounts.clients)}.log")
-        client = self._start(member, words, _variables(access), told, verbose=mount.verbose)
+        client = self._start(member, words, client_variables(access), told, verbose=mount.verbose)
         mounts.clients.append(client)
         deadline = self._chance.monotonic() + PATIENCE
         pause = _FIRST_PAUSE
@@ -232,18 +227,21 @@ class Mounts:
         for changes, folder in mounts.uploads:
             told = os.path.join(mounts.place, "upload.log")
             words = [sys.executable, "-m", "gristmill.agent.mirror", changes, folder]
-            mounts.upload = self._start(member, words, _variables(Access()), told)
+            mounts.upload = self._start(member, words, client_variables(Access()), told)
             if await mounts.upload.ended:
                 raise MountError(f"{_last_words(told)}")
 
     async def _take_down(self, mounts: MemberMounts) -> None:
         """Unmount everything and remove what is not needed any more."""
-        await asyncio.to_thread(_unmount_all, mounts.note.points)
+        await asyncio.to_thread(unmount_all, mounts.note.points)
         for client in mounts.clients:
             await asyncio.wait([client.ended], timeout=LAST_WORDS)
             client.signal(signal.SIGKILL)
+            await client.ended
+        # One that was only just mounting may have done so after the first look.
+        await asyncio.to_thread(unmount_all, mounts.note.points)
         for folder in (*mounts.note.folders, mounts.place):
-            await asyncio.to_thread(_remove_tree, folder)
+            await asyncio.to_thread(remove_tree, folder)
         for folder in reversed(mounts.made):
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
@@ -276,7 +274,7 @@ def _hidden_folder(member: Member, mounts: MemberMounts, mount: Mount, number: i
     base = _below(member.cwd, mount.cache_base)
     folder = os.path.join(base, f".gristmill-{os.path.basename(mounts.place)}-{number}")
     mounts.note.folders.append(folder)
-    _write_note(mounts)
+    write_note(mounts.place, mounts.note)
     os.makedirs(folder, mode=0o700)
     return folder
 
@@ -298,39 +296,6 @@ def _made(folder: str, name: str) -> str:
     return path
 
 
-def _options(access: Access, mount: Mount, target: MountTarget, cache: str) -> list[str]:
-    """Return the client's options."""
-    options = [f"retries={mount.retries}", "umask=0022", "mp_umask=0022", "connect_timeout=20"]
-    if not target.write:
-        options.append("ro")
-    if access.endpoint:
-        options += [f"url={access.endpoint}", "use_path_request_style"]
-    if access.region:
-        options.append(f"endpoint={access.region}")
-    if not access.access_key:
-        options.append("public_bucket=1")
-    if access.token:
-        options.append("use_session_token")
-    if cache:
-        options.append(f"use_cache={cache}")
-    if os.geteuid() == 0:
-        options.append("allow_other")
-    if mount.verbose:
-        options.append("dbglevel=info")
-    return [word for option in options for word in ("-o", option)]
-
-
-def _variables(access: Access) -> dict[str, str]:
-    """Return the environment of a helper: nothing of the job's, and no files but those meant."""
-    variables = {"PATH": os.environ.get("PATH", DEFAULT_PATH), "HOME": "/nonexistent"}
-    if access.access_key:
-        variables["AWS_ACCESS_KEY_ID"] = access.access_key
-        variables["AWS_SECRET_ACCESS_KEY"] = access.secret_key
-    if access.token:
-        variables["AWS_SESSION_TOKEN"] = access.token
-    return variables
-
-
 def _last_words(path: str) -> str:
     """Return what a helper said last, its chatter left out."""
     try:
@@ -339,52 +304,3 @@ def _last_words(path: str) -> str:
         text = ""
     lines = [line for line in text.splitlines() if line.strip() and " [INF] " not in line]
     return "; ".join(lines)[-_TOLD:] or "its client says nothing"
-
-
-def _note_point(mounts: MemberMounts, point: str) -> None:
-    mounts.note.points.append(point)
-    _write_note(mounts)
-
-
-def _write_note(mounts: MemberMounts) -> None:
-    path = os.path.join(mounts.place, "note.json")
-    with open(f"{path}.new", "wb") as file:
-        file.write(msgspec.json.encode(mounts.note))
-    os.rename(f"{path}.new", path)
-
-
-def _read_note(place: Path) -> _Note:
-    try:
-        return msgspec.json.decode((place / "note.json").read_bytes(), type=_Note)
-    except (OSError, msgspec.DecodeError):
-        return _Note()
-
-
-def _unmount_all(points: list[str]) -> None:
-    """Unmount, the last first."""
-    for point in reversed(points):
-        if point in mounted():
-            try:
-                unmount(point)
-            except OSError as error:
-                log.warning("mount.stays", point=point, error=str(error))
-
-
-def _remove_tree(folder: str) -> None:
-    """Remove a folder of ours, but never anything that is mounted below it."""
-    if is_below(folder, mounted()):
-        log.warning("mount.folder_stays", folder=folder)
-        return
-    with contextlib.suppress(FileNotFoundError):
-        _remove_on_device(folder, os.lstat(folder).st_dev)
-
-
-def _remove_on_device(folder: str, device: int) -> None:
-    for entry in os.scandir(folder):
-        if entry.is_dir(follow_symlinks=False):
-            if entry.stat(follow_symlinks=False).st_dev == device:
-                _remove_on_device(entry.path, device)
-        else:
-            os.unlink(entry.path)
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)
