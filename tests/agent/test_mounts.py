@@ -30,7 +30,7 @@ def store() -> Iterator[S3Store]:
 @pytest.fixture
 def bucket(store: S3Store, request: pytest.FixtureRequest) -> str:
     """A bucket of the test's own, with two files in it."""
-    name = request.node.name.replace("_", "-")[-60:].strip("-")
+    name = str(request.node.name).replace("_", "-")[-60:].strip("-")
     store.put(name)
     store.put(name, "top.txt", b"top\n")
     store.put(name, "sub/dir/low.txt", b"low\n")

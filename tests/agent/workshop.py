@@ -33,7 +33,9 @@ PATIENCE = 60.0
 class Workshop:
     """Use inside ``asyncio.run``: the runner reaps this process's children."""
 
-    def __init__(self, home: Path, *, cpus: int = 2, keep: Keep | None = None) -> None:
+    def __init__(
+        self, home: Path, *, cpus: int = 2, keep: Keep | None = None, memory_used: float = 0.0
+    ) -> None:
         set_subreaper()
         chance = Chance()
         self.home = home
@@ -62,7 +64,7 @@ class Workshop:
             keep=keep or Keep(),
             on_change=self.changed.set,
         )
-        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024)
+        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024, lambda: memory_used)
         self._jobs = 0
 
     async def __aenter__(self) -> Self:

@@ -27,7 +27,8 @@ class Member:
     steps: what is still to run; current: what runs. peak_kb, cpu: from the kernel at the end of
     each step; sampled_kb, sampled_cpu: of the whole tree while it ran. watched: the process
     whose step is looked after. cause: why the agent itself ends it,
-    empty while it does not. removals: steps that wait until nothing is mounted.
+    empty while it does not. no_room: its volume was full when it failed.
+    removals: steps that wait until nothing is mounted.
     times: monotonic seconds, started_at: epoch seconds.
     """
 
@@ -66,6 +67,7 @@ class Member:
     mounts: "MemberMounts | None" = None
     removals: list[Step] = field(default_factory=list)
     failed: bool = False
+    no_room: bool = False
 
     @property
     def key(self) -> Key:

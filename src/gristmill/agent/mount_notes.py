@@ -68,7 +68,7 @@ def remove_tree(folder: str) -> None:
 
 
 def _remove_on_device(folder: str, device: int) -> None:
-    for entry in os.scandir(folder):
+    for entry in list(os.scandir(folder)):
         if entry.is_dir(follow_symlinks=False):
             if entry.stat(follow_symlinks=False).st_dev == device:
                 _remove_on_device(entry.path, device)

@@ -2,7 +2,7 @@
 
 from gristmill.agent.member import Member
 from gristmill.agent.slots import KEEP_NOTHING, Keep
-from gristmill.domain.outcome import NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
+from gristmill.domain.outcome import DISK_FULL, NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
 from gristmill.protocol.messages import Finished, Output
 
 
@@ -44,6 +44,8 @@ def _reason(member: Member, exit_code: int | None) -> str:
     wanted = member.need.memory
     if wanted and member.sampled_kb > wanted * 1024:
         return OVER_MEMORY
+    if member.no_room:
+        return DISK_FULL
     return SIGNALLED if exit_code is not None and exit_code < 0 else NON_ZERO_EXIT
 
 

@@ -20,6 +20,7 @@ from gristmill.agent.helpers import DEFAULT_SIGNALS, Helpers
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
 from gristmill.agent.mounts import Mounts
+from gristmill.agent.node import is_volume_full
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
@@ -361,6 +362,9 @@ class Runner:
         if code != 0:
             member.failed = True
             member.steps.clear()
+            # What follows may remove the folder, and then nobody could tell.
+            folder = member.workspace
+            member.no_room = folder is not None and is_volume_full(folder.root)
         self._next_step(member)
 
     def _settle(self, member: Member) -> None:

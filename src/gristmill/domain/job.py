@@ -172,7 +172,8 @@ class JobSpec(
     keep_output: whether the output of a job that succeeded is kept too.
     kill_buries: a job that is killed while it runs is buried, not cancelled.
     bury_impossible: bury it when it asks for more than any node has, instead of waiting.
-    kill_over_memory: end it when its process tree holds more than the memory asked for.
+    kill_over_memory: end it when its process tree holds more than the memory asked for;
+    ``when_scarce``: only while the node is short of memory too.
     key: identity of the work; a second live job with the same key is not added.
     """
 
@@ -199,7 +200,7 @@ class JobSpec(
     mutex: Name = ""
     delay: Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)] = 0.0
     queue_timeout: Seconds | None = None
-    kill_over_memory: bool = True
+    kill_over_memory: bool | Literal["when_scarce"] = True
     key: Word | None = None
     workspace: Workspace | None = None
     create_cwd: bool = False

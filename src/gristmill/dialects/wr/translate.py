@@ -113,7 +113,7 @@ class Translator:
             keep_output="failure",
             kill_buries=True,
             bury_impossible=True,
-            kill_over_memory=False,
+            kill_over_memory="when_scarce",
         )
         return Translated(spec, self._extra(job, matters=matters), bool(job.rerun))
 
