@@ -10,7 +10,6 @@ from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
 from gristmill.services.house import House
 from gristmill.services.queue.glances import Glance
-from gristmill.services.queue.similar import Sample
 from gristmill.services.queue.views import JobFilter
 
 
@@ -61,15 +60,17 @@ class Selection:
             return []
         if wanted.limit is None:
             return await self._glances.all(who, _filter(states))
-        samples = await self._similar.live(who, _ordered(states), wanted.limit)
-        return await self._glances.of_samples(_ours(samples))
+        samples = await self._similar.live(who, _ordered(states), wanted.limit, Dialect.WR)
+        return await self._glances.of_samples(samples)
 
     async def _of_group(self, who: Identity, group: str, wanted: Wanted) -> list[Selected]:
         known = LIVE | {JobState.COMPLETE}
         states = known if wanted.states is None else wanted.states
         if wanted.limit is not None:
-            samples = await self._similar.of_group(who, group, _ordered(states), wanted.limit)
-            glances = await self._glances.of_samples(_ours(samples))
+            samples = await self._similar.of_group(
+                who, group, _ordered(states), wanted.limit, Dialect.WR
+            )
+            glances = await self._glances.of_samples(samples)
         else:
             glances = await self._glances.all(who, _filter(states, group))
         live = [glance for glance in glances if glance.job.row.head.state in LIVE]
@@ -77,10 +78,6 @@ class Selection:
         return [Selected(glance, None) for glance in live] + [
             Selected(glance, group) for glance in sorted(done, key=by_run)
         ]
-
-
-def _ours(samples: Sequence[Sample]) -> list[Sample]:
-    return [sample for sample in samples if sample.job.row.head.dialect == Dialect.WR]
 
 
 def _standing_for(glances: Sequence[Glance]) -> Glance | None:

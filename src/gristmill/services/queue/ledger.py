@@ -227,12 +227,12 @@ class Ledger:
 
     def _write_counts(self) -> None:
         owners: Counter[tuple[int, int, int]] = Counter()
-        groups: Counter[tuple[int, int, int]] = Counter()
+        groups: Counter[tuple[int, int, int, int]] = Counter()
         for (owner, group, dialect, source, target), moved in self._tallies.items():
             for state, change in ((source, -moved), (target, moved)):
                 if state is not None:
                     owners[owner, dialect, int(state)] += change
-                    groups[group, owner, int(state)] += change
+                    groups[group, owner, dialect, int(state)] += change
         self.tx.many("add_owner_counts", [(*key, n) for key, n in owners.items() if n])
         self.tx.many("add_group_counts", [(*key, n) for key, n in groups.items() if n])
 

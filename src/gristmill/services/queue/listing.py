@@ -90,8 +90,8 @@ class Listing:
         elif owner is not None:
             rows = tx.all("get_counts_of_owner", owner=owner_id)
         else:
-            rows = [(state, n) for _, _, state, n in tx.all("get_owner_counts")]
-        for state, n in rows:
+            rows = [row[1:] for row in tx.all("get_owner_counts")]
+        for _, state, n in rows:
             counts[JobState(state)] += int(n)
         return counts
 
