@@ -13,7 +13,7 @@ from gristmill.domain.state import BUCKETS, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.views import MOST_A_PAGE, Listed, listed
 from gristmill.store.database import Transaction
-from gristmill.store.jobs import JobHead, get_heads, get_rows
+from gristmill.store.jobs import JobHead, get_heads, get_rows, ids_of
 
 ANY = -1
 """Stands for every dialect in a statement."""
@@ -149,18 +149,18 @@ class _Look:
         """Count and keep jobs of another group that were submitted for this one, too."""
         cursor = 0
         for _ in range(MOST_ALIASES // MOST_A_PAGE):
-            rows = self._tx.all(
-                "list_by_alias_oldest", group=group, cursor=cursor, most=MOST_A_PAGE
+            ids = ids_of(
+                self._tx.all("list_by_alias_oldest", group=group, cursor=cursor, most=MOST_A_PAGE)
             )
-            for head in get_heads(self._tx, [row[0] for row in rows]):
+            for head in sorted(get_heads(self._tx, ids), key=lambda head: head.id):
                 if head.group_id != group and head.state in states and self._is_wanted(head):
                     kind = (_folded(head.state), *_failure(head))
                     self.kinds[kind] += 1
                     if self._room(kind) > 0:
                         self.kept.append((head.id, kind))
-            if len(rows) < MOST_A_PAGE:
+            if len(ids) < MOST_A_PAGE:
                 return
-            cursor = rows[-1][0]
+            cursor = ids[-1]
 
     def _is_wanted(self, head: JobHead) -> bool:
         owner, dialect = self._whose["owner"], self._whose["dialect"]
