@@ -9,8 +9,8 @@ from gristmill.agent.slots import Slot
 from gristmill.agent.steps import Step
 from gristmill.agent.workspace import Workspace
 from gristmill.containers.images import ImageLease
-from gristmill.domain.job import JobSpec
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.job import JobSpec, tasks_of
+from gristmill.domain.outcome import CANCELLED_BY_USER, TaskResult
 from gristmill.domain.resources import Capacity
 from gristmill.protocol.messages import Held, Lease
 
@@ -73,6 +73,19 @@ class Member:
     def key(self) -> Key:
         """Job, attempt and rank."""
         return (self.lease.job, self.lease.attempt, self.lease.rank)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every command did what it should.
+
+        One that was told to end and yet came to a good end counts where a kill only buries.
+        """
+        if self.failed or not self.results:
+            return False
+        if not self.cause:
+            return True
+        at_its_end = len(self.results) == len(tasks_of(self.spec))
+        return self.cause == CANCELLED_BY_USER and self.spec.kill_buries and at_its_end
 
     @property
     def held(self) -> Held:

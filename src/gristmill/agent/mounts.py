@@ -124,7 +124,7 @@ class Mounts:
             for client in mounts.clients:
                 client.signal(signal.SIGKILL)
         try:
-            if not member.failed and not member.cause:
+            if member.succeeded:
                 await self._upload(member, mounts)
         except (MountError, OSError) as error:
             if not member.cause:

@@ -12,7 +12,7 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
     outputs: folder for streams too large to travel in the report.
     """
     exit_code = member.results[-1].exit_code if member.results else None
-    succeeded = not member.failed and not member.cause and bool(member.results)
+    succeeded = member.succeeded
     stdout, stderr = _collect(member, outputs, keep)
     return Finished(
         member.lease.job,
@@ -54,7 +54,7 @@ def _collect(member: Member, outputs: str, keep: Keep) -> tuple[Output | None, O
     if slot is None:
         return None, None
     name = f"{outputs}/{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
-    if member.spec.keep_output == "failure" and not member.failed and not member.cause:
+    if member.spec.keep_output == "failure" and member.succeeded:
         keep = KEEP_NOTHING
     try:
         collected = (

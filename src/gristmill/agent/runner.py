@@ -398,8 +398,7 @@ class Runner:
         folder = workspace.root if workspace else None
         if member.scratch_stamp is not None:
             folder = member.cwd
-        succeeded = not member.failed and not member.cause
-        member.steps = hook_steps(member.spec, succeeded=succeeded, folder=folder)
+        member.steps = hook_steps(member.spec, succeeded=member.succeeded, folder=folder)
         if workspace is not None and not remove_if_empty(workspace.tmp):
             member.steps.append(removal(workspace.tmp))
         if member.mounts is not None:

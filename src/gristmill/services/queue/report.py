@@ -157,10 +157,11 @@ class _Round:
             head.exit_code = end.exit_code
         self._record(end)
         if end.succeeded and not head.reason:
-            head.reason = None
+            head.reason, head.cancel_requested = None, 0
             learn_from_success(self._core, self._tx, head, end)
             self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
             if head.unmet:
+                self._ledger.renew([head])
                 self._ledger.wait(head)
         else:
             self._failed.append((head, end))
