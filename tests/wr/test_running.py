@@ -225,6 +225,22 @@ def test_a_known_job_is_found_under_both_groups(wr: Wr) -> None:
     assert wr.job("second")["RepGroup"] == "second"
 
 
+def test_searching_for_parts_of_groups(wr: Wr) -> None:
+    wr.add(
+        {"cmd": "exit 1 # s1", "rep_grp": "part-a-of"}, {"cmd": "exit 1 # s2", "rep_grp": "part-b"},
+        {"cmd": "exit 1 # s3", "rep_grp": "other%_"},
+    )  # fmt: skip
+    for group in ("part-a-of", "part-b", "other%_"):
+        wr.wait_for(group, "buried")
+    both = wr.jobs("part-", search="true")
+    assert [job["RepGroup"] for job in both] == ["part-a-of", "part-b"]
+    assert [job["RepGroup"] for job in wr.jobs("%25_", search="true")] == ["other%_"]
+    assert (
+        wr.jobs("part-") == wr.jobs("part-", search="yes") == wr.jobs("none", search="true") == []
+    )
+    assert len(wr.end("deletable", "part-", search="true")) == 2
+
+
 def test_complete_ones_come_last_by_when_they_ran(wr: Wr) -> None:
     for number in (2, 1):
         (added,) = wr.add({"cmd": f"echo order {number}", "rep_grp": "order"})

@@ -21,11 +21,15 @@ class Selected(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """identifiers: Keys and RepGroups. states: None for any. limit: of similar jobs."""
+    """identifiers: Keys and RepGroups. states: None for any. limit: of similar jobs.
+
+    search: whether an identifier means every RepGroup that contains it.
+    """
 
     identifiers: Sequence[str]
     states: frozenset[JobState] | None
     limit: int | None
+    search: bool = False
 
 
 def identifiers_of(rest: str) -> list[str]:
@@ -37,7 +41,7 @@ class Selection:
     """Finds jobs of this interface."""
 
     def __init__(self, house: House) -> None:
-        self._glances, self._similar = house.glances, house.similar
+        self._glances, self._similar, self._listing = house.glances, house.similar, house.listing
 
     async def find(self, who: Identity, wanted: Wanted) -> list[Selected]:
         """Return the jobs, identifier by identifier, not told apart when found twice."""
@@ -50,9 +54,15 @@ class Selection:
             job = _standing_for(by_key.get(name, ()))
             if job is not None:
                 found.append(Selected(job, None))
-            else:
-                found += await self._of_group(who, name, wanted)
+                continue
+            for group in await self._groups(who, name, wanted):
+                found += await self._of_group(who, group, wanted)
         return found
+
+    async def _groups(self, who: Identity, name: str, wanted: Wanted) -> list[str]:
+        if not wanted.search:
+            return [name]
+        return await self._listing.groups_with(who, name, Dialect.WR)
 
     async def _all_live(self, who: Identity, wanted: Wanted) -> list[Glance]:
         states = LIVE if wanted.states is None else wanted.states & LIVE
