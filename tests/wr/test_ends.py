@@ -172,3 +172,11 @@ def test_a_pipe_in_a_behaviour(wr: Wr, folder: Path) -> None:
     job = wr.wait_for(added["Key"], "complete")
     assert os.listdir(folder) == ["where"]
     assert (folder / "where").read_text().strip() == job["CwdBase"] + job["Cwd"]
+
+
+def test_removed_once_buried(wr: Wr) -> None:
+    (added,) = wr.add(
+        {"cmd": "exit 4 # remove", "on_failure": [{"remove": True}], "rep_grp": "gone"}
+    )
+    assert added["Behaviours"] == '{"on_failure":[{"remove":true}]}'
+    wr.wait("gone", lambda found: found == [])

@@ -54,10 +54,14 @@ class Hook(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """What happens on the node after the tasks ended: run a command or empty the work folder."""
+    """What happens after the tasks ended: run a command or empty the work folder, on the node.
+
+    forget: once the job is buried, it is deleted, unless others wait for it.
+    """
 
     run: Text | None = None
     cleanup: bool = False
+    forget: bool = False
 
 
 class Hooks(

@@ -46,6 +46,8 @@ def _hooks(behaviours: Sequence[Behaviour]) -> tuple[Hook, ...]:
             hooks.append(Hook(run=with_pipefail(behaviour.run)))
         elif behaviour.cleanup or behaviour.cleanup_all:
             hooks.append(Hook(cleanup=True))
+        elif behaviour.remove:
+            hooks.append(Hook(forget=True))
     return tuple(hooks)
 
 
