@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from gristmill.agent.helpers import Helper, Helpers
 from gristmill.agent.member import Member
 from gristmill.agent.mount_notes import (
@@ -41,6 +43,9 @@ LAST_WORDS = 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.2
 _TOLD = 2_000
 """Characters of what a helper said that go into a message."""
+
+
+log = structlog.get_logger()
 
 
 class MountError(Exception):
@@ -109,6 +114,10 @@ class Mounts:
                 await self._show(member, mounts, mount, number)
         except (MountError, RemoteError, OSError) as error:
             problem = str(error)
+        except Exception as error:
+            # Whatever it is, the member must not wait for ever.
+            log.exception("mount.failed", job=member.lease.job)
+            problem = f"unexpected: {error!r}"
         then(member, problem)
 
     async def _end(
