@@ -11,7 +11,9 @@ import msgspec
 
 from gristmill.agent.cgroups import detect
 from gristmill.agent.ending import Ending
+from gristmill.agent.helpers import Helpers
 from gristmill.agent.journal import Journal
+from gristmill.agent.mounts import Mounts
 from gristmill.agent.processes import set_subreaper
 from gristmill.agent.pulse import Pulses
 from gristmill.agent.runner import Runner
@@ -32,7 +34,9 @@ PATIENCE = 60.0
 class Workshop:
     """Use inside ``asyncio.run``: the runner reaps this process's children."""
 
-    def __init__(self, home: Path, *, cpus: int = 2, keep: Keep | None = None) -> None:
+    def __init__(
+        self, home: Path, *, cpus: int = 2, keep: Keep | None = None, memory_used: float = 0.0
+    ) -> None:
         set_subreaper()
         chance = Chance()
         self.home = home
@@ -41,6 +45,8 @@ class Workshop:
         self.cgroups = detect("workshop")
         self.runtimes = Runtimes(ImageStore(home / "images"), None, on_host=False)
         sampler = Sampler(chance)
+        self.helpers = Helpers("workshop")
+        self.mounts = Mounts(home / "mounts", self.helpers, chance)
         self.journal = Journal(home / "journal")
         self.runner = Runner(
             node="workshop",
@@ -51,6 +57,8 @@ class Workshop:
             scratch=Scratch(home / "scratch"),
             journal=self.journal,
             runtimes=self.runtimes,
+            helpers=self.helpers,
+            mounts=self.mounts,
             ending=Ending(sampler, self.runtimes, chance, 0.5),
             chance=chance,
             outputs=str(home / "outputs"),
@@ -58,7 +66,15 @@ class Workshop:
             on_change=self.changed.set,
         )
         self.pulses = Pulses(sampler, chance)
-        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024, self.pulses)
+        self.watch = Watch(
+            self.runner,
+            self.cgroups,
+            sampler,
+            chance,
+            1024,
+            self.pulses,
+            lambda: memory_used,
+        )
         self._jobs = 0
 
     async def __aenter__(self) -> Self:

@@ -54,9 +54,9 @@ def _check_counts(url: str, jobs: dict[int, _Job]) -> None:
     owners = Counter((job.owner, job.dialect, int(job.state)) for job in jobs.values())
     stored = rows(url, "select owner_id, dialect, state, n from owner_count where n <> 0")
     assert {tuple(row[:3]): row[3] for row in stored} == dict(owners)
-    groups = Counter((job.group, job.owner, int(job.state)) for job in jobs.values())
-    stored = rows(url, "select group_id, owner_id, state, n from group_count where n <> 0")
-    assert {tuple(row[:3]): row[3] for row in stored} == dict(groups)
+    groups = Counter((job.group, job.owner, job.dialect, int(job.state)) for job in jobs.values())
+    stored = rows(url, "select group_id, owner_id, dialect, state, n from group_count where n <> 0")
+    assert {tuple(row[:4]): row[4] for row in stored} == dict(groups)
     assert all(job.bucket == BUCKETS[job.state] for job in jobs.values())
 
 

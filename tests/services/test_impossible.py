@@ -2,6 +2,7 @@
 
 from gristmill.domain.outcome import IMPOSSIBLE
 from gristmill.domain.state import JobState
+from gristmill.services.queue.impossible import ABSENCE
 from tests.services.conftest import Play
 from tests.services.mill import EVERYBODY, Mill
 
@@ -42,5 +43,38 @@ def test_without_an_agent_for_it_everything_waits(play: Play) -> None:
         await mill.agent("n2", cpus=8, pools=["large"])
         await agent.ask()
         assert await mill.state(job) is JobState.READY
+
+    play(story)
+
+
+def test_an_agent_that_is_away_for_a_moment_is_waited_for(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        large, small = await mill.agent("large", cpus=16), await mill.agent("small", cpus=1)
+        await mill.lost_agents.node_died("large")
+        wide = await mill.one(cpus=8, bury_impossible=True)
+        wider = await mill.one(cpus=32, bury_impossible=True)
+        await small.ask()
+        assert await mill.states([wide, wider]) == [JobState.READY, JobState.BURIED]
+        mill.clock.go(ABSENCE - 1)
+        await small.ask()
+        assert await mill.state(wide) is JobState.READY
+        await large.die()
+        await large.register()
+        assert await large.lease() == [wide]
+
+    play(story)
+
+
+def test_an_agent_that_stays_away_is_not_waited_for(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        await mill.agent("large", cpus=16)
+        small = await mill.agent("small", cpus=1)
+        await mill.lost_agents.node_died("large")
+        job = await mill.one(cpus=8, bury_impossible=True)
+        await small.ask()
+        assert await mill.state(job) is JobState.READY
+        mill.clock.go(ABSENCE + 1)
+        await small.ask()
+        assert await mill.state(job) is JobState.BURIED
 
     play(story)

@@ -21,9 +21,11 @@ from gristmill.agent.config import AgentConfig, parse_arguments
 from gristmill.agent.connection import Address, RefusedError
 from gristmill.agent.ending import Ending
 from gristmill.agent.errands import Errands
+from gristmill.agent.helpers import Helpers
 from gristmill.agent.journal import Journal, read_journal
 from gristmill.agent.leftovers import kill_leftovers
 from gristmill.agent.log import configure_logging
+from gristmill.agent.mounts import Mounts
 from gristmill.agent.node import measure, node_id, own_address
 from gristmill.agent.processes import MARKER_VARIABLE, boot_id, process_start, set_subreaper
 from gristmill.agent.pulse import Pulses
@@ -67,6 +69,9 @@ class Agent:
         self._runtimes = self._find_runtimes()
         self._journal = Journal(self._folder / "journal")
         sampler = Sampler(chance)
+        helpers = Helpers(self._node)
+        mounts = Mounts(self._folder / "mounts", helpers, chance)
+        mounts.clear_leftovers()
         self._runner = Runner(
             node=self._node,
             instance=self._instance,
@@ -76,6 +81,8 @@ class Agent:
             scratch=Scratch(config.home / "scratch"),
             journal=self._journal,
             runtimes=self._runtimes,
+            helpers=helpers,
+            mounts=mounts,
             ending=Ending(sampler, self._runtimes, chance, config.grace),
             chance=chance,
             outputs=str(config.home / "outputs"),

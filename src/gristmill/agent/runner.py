@@ -16,8 +16,11 @@ import structlog
 
 from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
+from gristmill.agent.helpers import DEFAULT_SIGNALS, Helpers
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
+from gristmill.agent.mounts import Mounts
+from gristmill.agent.node import is_volume_full
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
@@ -33,6 +36,7 @@ from gristmill.domain.outcome import (
     CANCELLED_BY_USER,
     COULD_NOT_START,
     GOAL_REACHED,
+    MOUNT_FAILED,
     OVER_MEMORY,
     TaskResult,
 )
@@ -46,16 +50,6 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 
 log = structlog.get_logger()
-
-_DEFAULT_SIGNALS = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-)
-"""What the agent or Python ignore or handle must not be inherited."""
 
 _CHILD_ENDED = frozenset({signal.SIGCHLD})
 
@@ -80,6 +74,8 @@ class Runner:
         scratch: Scratch,
         journal: Journal,
         runtimes: Runtimes,
+        helpers: Helpers,
+        mounts: Mounts,
         ending: Ending,
         chance: Chance,
         outputs: str,
@@ -101,6 +97,7 @@ class Runner:
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
+        self._helpers, self._mounts = helpers, mounts
         self._chance, self._on_change = chance, on_change
         self._outputs, self._keep = outputs, keep
         self._gpus = list(range(capacity.gpus))
@@ -234,9 +231,11 @@ class Runner:
             if pid == 0:
                 return
             member = self._by_pid.pop(pid, None)
-            if member is not None:
+            code = os.waitstatus_to_exitcode(status)
+            if member is None:
+                self._helpers.reaped(pid, code)
+            else:
                 seconds = usage.ru_utime + usage.ru_stime
-                code = os.waitstatus_to_exitcode(status)
                 self._step_ended(member, code, seconds, _true_peak(usage.ru_maxrss))
 
     def _begin(self, member: Member) -> None:
@@ -265,10 +264,22 @@ class Runner:
                 return
             entered = False
             member.cause, member.message = COULD_NOT_START, str(error)
-        if entered:
-            self._next_step(member)
-        else:
+        if not entered:
             self._settle(member)
+        elif member.spec.mounts:
+            self._mounts.begin(member, self._mounted)
+        else:
+            self._next_step(member)
+
+    def _mounted(self, member: Member, problem: str) -> None:
+        """Go on once the member sees its remote file systems, or cannot."""
+        if member.cause:
+            return
+        if problem:
+            member.cause, member.message = MOUNT_FAILED, problem
+            self._settle(member)
+        else:
+            self._next_step(member)
 
     def _enter_workdir(self, member: Member) -> bool:
         spec = member.spec
@@ -333,7 +344,7 @@ class Runner:
                 ],
                 setsid=True,
                 setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
+                setsigdef=DEFAULT_SIGNALS,
             )
         finally:
             os.chdir("/")
@@ -377,6 +388,9 @@ class Runner:
         if code != 0:
             member.failed = True
             member.steps.clear()
+            # What follows may remove the folder, and then nobody could tell.
+            folder = member.workspace
+            member.no_room = folder is not None and is_volume_full(folder.root)
         self._next_step(member)
 
     def _settle(self, member: Member) -> None:
@@ -393,7 +407,13 @@ class Runner:
             return
         if member.hooks_due and self._hooks_begin(member):
             return
-        self._report(member)
+        if member.mounts is not None:
+            self._mounts.end(member, self._settle)
+        elif member.removals:
+            member.steps, member.removals = member.removals, []
+            self._next_step(member)
+        else:
+            self._report(member)
 
     def _hooks_begin(self, member: Member) -> bool:
         """Begin what is to be done after the tasks; return whether that is anything."""
@@ -404,10 +424,13 @@ class Runner:
         folder = workspace.root if workspace else None
         if member.scratch_stamp is not None:
             folder = member.cwd
-        succeeded = not member.failed and not member.cause
-        member.steps = hook_steps(member.spec, succeeded=succeeded, folder=folder)
+        member.steps = hook_steps(member.spec, succeeded=member.succeeded, folder=folder)
         if workspace is not None and not remove_if_empty(workspace.tmp):
             member.steps.append(removal(workspace.tmp))
+        if member.mounts is not None:
+            # What is mounted must not be removed with the folder that it is seen in.
+            member.removals = [step for step in member.steps if step.removes]
+            member.steps = [step for step in member.steps if not step.removes]
         if not member.steps:
             return False
         member.ending = None

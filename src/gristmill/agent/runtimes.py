@@ -14,7 +14,6 @@ from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
     IMAGE_UNAVAILABLE,
-    MOUNT_FAILED,
     NO_CONTAINER_ENGINE,
 )
 
@@ -48,8 +47,6 @@ class Runtimes:
 
         Raises CannotRunError.
         """
-        if member.spec.mounts:
-            raise CannotRunError(MOUNT_FAILED, "no FUSE client for S3 is installed on the node")
         if step.image is not None and not self._on_host:
             return self._in_container(member, step, step.image)
         if not step.words:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from gristmill.domain.job import Hook, JobSpec, Task, tasks_of
 from gristmill.protocol.messages import GangPlace, Lease
 
+REMOVE = "/bin/rm"
 SHELLS = {"sh": "/bin/sh", "bash": "/bin/bash"}
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOOPBACK, ALONE_PORT = "127.0.0.1", 29_400
@@ -28,6 +29,11 @@ class Step(NamedTuple):
     env: Mapping[str, str]
     workdir: str | None
     retries: int
+
+    @property
+    def removes(self) -> bool:
+        """Whether it only removes a folder of the job."""
+        return self.words[:1] == (REMOVE,)
 
 
 def task_steps(spec: JobSpec) -> list[Step]:
@@ -58,7 +64,7 @@ def hook_steps(spec: JobSpec, *, succeeded: bool, folder: str | None) -> list[St
 
 def removal(folder: str) -> Step:
     """Return the step that removes a folder: in a process, for it may hold a million files."""
-    return Step(None, ("/bin/rm", "-rf", "--one-file-system", "--", folder), None, {}, "/", 0)
+    return Step(None, (REMOVE, "-rf", "--one-file-system", "--", folder), None, {}, "/", 0)
 
 
 def _hooks(spec: JobSpec, *, succeeded: bool) -> tuple[Hook, ...]:

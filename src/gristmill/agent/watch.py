@@ -1,19 +1,24 @@
 """Looking after members that live longer than a moment: usage, memory, wall time."""
 
 import asyncio
+from collections.abc import Callable
 
 from gristmill.agent.census import members_of
 from gristmill.agent.cgroups import Cgroups
 from gristmill.agent.ending import processes_of
 from gristmill.agent.goals import says_done
 from gristmill.agent.member import Member
+from gristmill.agent.node import is_volume_full, share_of_memory_used
 from gristmill.agent.pulse import Pulses
 from gristmill.agent.runner import Runner
 from gristmill.agent.usage import Sampler
 from gristmill.domain.clock import Chance
-from gristmill.domain.outcome import OVER_MEMORY, OVER_WALLTIME, TOO_MUCH_OUTPUT
+from gristmill.domain.outcome import DISK_FULL, OVER_MEMORY, OVER_WALLTIME, TOO_MUCH_OUTPUT
 
 MB = 1 << 20
+SCARCE = 0.9
+"""Share of the node's memory in use from which it counts as short of it."""
+
 YOUNG = 0.1
 """Seconds a member lives before anything is spent on looking after it."""
 
@@ -29,11 +34,13 @@ class Watch:
         chance: Chance,
         output_limit: int,
         pulses: Pulses,
+        memory_used: Callable[[], float] = share_of_memory_used,
     ) -> None:
         self._runner, self._cgroups, self._sampler = runner, cgroups, sampler
         self._chance = chance
         self._output_limit = output_limit * MB
         self._pulses = pulses
+        self._memory_used = memory_used
         self._next_sample = 0.0
 
     async def run(self) -> None:
@@ -78,10 +85,45 @@ class Watch:
                 self._runner.changed()
             limit = memory_limit(member)
             if limit is not None and self._sampler.over_memory(processes, limit):
-                member.message = f"used {usage.memory_mb:.0f} MB of the {limit} MB asked for"
-                self._runner.kill(member.key, OVER_MEMORY)
-
+                self._end_over_memory(member, usage.memory_mb)
+        self._relieve([(member, self._sampler.usage(each).memory_mb) for member, each in known])
+        self._end_without_room(members)
         self._pulses.keep_only({processes.marker for _, processes in known})
+
+    def _end_over_memory(self, member: Member, held: float) -> None:
+        wanted = member.need.memory
+        member.message = f"used {held:.0f} MB of the {wanted} MB asked for"
+        self._runner.kill(member.key, OVER_MEMORY)
+
+    def _relieve(self, members: list[tuple[Member, float]]) -> None:
+        """When the node is short of memory, end whoever holds most beyond what it asked for."""
+        beyond = {
+            member.key: held - member.need.memory
+            for member, held in members
+            if member.spec.kill_over_memory == "when_scarce"
+            and held > member.need.memory
+            and not member.cause
+        }
+        if not beyond or self._memory_used() < SCARCE:
+            return
+        # One at a time: its end may be relief enough, which the next sample will tell.
+        worst = max(beyond, key=lambda key: beyond[key])
+        for member, held in members:
+            if member.key == worst:
+                self._end_over_memory(member, held)
+
+    def _end_without_room(self, members: list[Member]) -> None:
+        """End members whose own folder lies on a volume that is full."""
+        full: dict[int, bool] = {}
+        for member in members:
+            if member.workspace is None or member.cause:
+                continue
+            device = member.workspace.device
+            if device not in full:
+                full[device] = is_volume_full(member.workspace.root)
+            if full[device]:
+                member.message = f"no room is left for {member.workspace.root}"
+                self._runner.kill(member.key, DISK_FULL)
 
     def _notice_goals(self, members: list[Member]) -> None:
         for member in members:
@@ -116,4 +158,4 @@ class Watch:
 def memory_limit(member: Member) -> int | None:
     """Return the megabytes at which the member is ended, if it is to be."""
     wanted = member.spec.resources.memory
-    return wanted if member.spec.kill_over_memory and wanted > 0 else None
+    return wanted if member.spec.kill_over_memory is True and wanted > 0 else None

@@ -55,10 +55,14 @@ class Hook(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """What happens on the node after the tasks ended: run a command or empty the work folder."""
+    """What happens after the tasks ended: run a command or empty the work folder, on the node.
+
+    forget: once the job is buried, it is deleted, unless others wait for it.
+    """
 
     run: Text | None = None
     cleanup: bool = False
+    forget: bool = False
 
 
 class Hooks(
@@ -190,7 +194,8 @@ class JobSpec(
     keep_output: whether the output of a job that succeeded is kept too.
     kill_buries: a job that is killed while it runs is buried, not cancelled.
     bury_impossible: bury it when it asks for more than any node has, instead of waiting.
-    kill_over_memory: end it when its process tree holds more than the memory asked for.
+    kill_over_memory: end it when its process tree holds more than the memory asked for;
+    ``when_scarce``: only while the node is short of memory too.
     key: identity of the work; a second live job with the same key is not added.
     distributed: each member is a rank of a training run and is told so as torchrun would, also
     when it is the only one. goal: what it prints when the work is done.
@@ -220,7 +225,7 @@ class JobSpec(
     mutex: Name = ""
     delay: Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)] = 0.0
     queue_timeout: Seconds | None = None
-    kill_over_memory: bool = True
+    kill_over_memory: bool | Literal["when_scarce"] = True
     key: Word | None = None
     workspace: Workspace | None = None
     create_cwd: bool = False

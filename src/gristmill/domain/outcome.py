@@ -25,6 +25,7 @@ GANG_MEMBER_FAILED = "another member of the gang failed"
 STOPPED_WITH_SERVER = "stopped with the server"
 MOUNT_FAILED = "mounting of remote file system(s) failed"
 GOAL_REACHED = "goal reached"
+UPLOAD_FAILED = "failed to upload files to remote file system"
 DISK_FULL = "ran out of disk space"
 BAD_WORKDIR = "working directory does not exist"
 

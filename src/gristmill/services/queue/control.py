@@ -10,6 +10,7 @@ from gristmill.domain.outcome import CANCELLED_BY_USER
 from gristmill.domain.state import HELD, TERMINAL, JobState, Trigger, allowed
 from gristmill.protocol.messages import Held
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.cycles import find_cycle, takes_part
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -37,7 +38,11 @@ class Control:
         return await self._core.database.write(lambda tx: self._cancel(tx, who, ids))
 
     async def retry(self, who: Identity, ids: Sequence[int]) -> Changed:
-        """Put ended jobs back with a fresh retry budget, and delayed ones forward."""
+        """Put ended jobs back with a fresh retry budget, and delayed ones forward.
+
+        Raises ConflictError, and changes nothing, when another live job stands for the key of
+        one, or one would wait for itself.
+        """
         return await self._core.database.write(lambda tx: self._retry(tx, who, ids))
 
     async def forget(self, who: Identity, job: int) -> None:
@@ -100,11 +105,14 @@ class Control:
         unchanged: dict[int, JobState] = {}
         heads = self._own(tx, ledger, who, ids)
         specs = get_specs(tx, [head.id for head in heads])
+        keys = _LiveKeys(tx)
         for head in heads:
             if not allowed(Trigger.RETRY, head.state):
                 unchanged[head.id] = head.state
                 continue
             spec = specs[head.id]
+            if spec.key is not None and head.state in TERMINAL:
+                keys.claim(head, spec.key)
             head.retries_left, head.failures = spec.retry.retries, 0
             head.ready_at = head.started_at = head.ended_at = None
             head.exit_code = head.reason = head.agent_id = None
@@ -114,6 +122,10 @@ class Control:
             ledger.move(head, Trigger.RETRY, target)
             changed.append(head.id)
         ledger.close()
+        back = [job for job in changed if takes_part(specs[job])]
+        cycle = find_cycle(self._core, tx, back)
+        if cycle is not None:
+            raise ConflictError(f"job {cycle[0]} would wait for itself: {cycle[1]}")
         return Changed(changed, unchanged)
 
     def _own(
@@ -128,6 +140,24 @@ class Control:
             if job not in found:
                 raise NotFoundError(f"there is no job {job}")
         return heads
+
+
+class _LiveKeys:
+    """Sees to it that at most one live job stands for a key."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._claimed: dict[tuple[int, str], int] = {}
+
+    def claim(self, head: JobHead, key: str) -> None:
+        """Let an ended job stand for its key again. Raises ConflictError when another does."""
+        row = self._tx.one("find_key", key=key, owner=head.owner_id)
+        other = self._claimed.setdefault((head.owner_id, key), row[0] if row else head.id)
+        if other != head.id:
+            raise ConflictError(
+                f"job {head.id} cannot be retried: job {other} stands for the same key {key!r}; "
+                f"cancel that one first"
+            )
 
 
 def holders(tx: Transaction, head: JobHead) -> list[tuple[int, Held]]:

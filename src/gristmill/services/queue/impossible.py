@@ -9,10 +9,15 @@ from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
+from gristmill.store.agents import AgentRow, get_agents
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import get_specs, take_ready
 
 MOST_AT_ONCE = 1_000
+ABSENCE = 60.0
+"""Seconds an agent that is away may take to come back before nothing is expected of it."""
+
+_EXPECTED_BACK = frozenset({"online", "draining", "lost"})
 
 
 class Impossible:
@@ -21,30 +26,49 @@ class Impossible:
     def __init__(self, core: QueueCore, registry: Registry) -> None:
         self._core, self._registry = core, registry
         self._patient: set[int] = set()
+        self._away_since: dict[int, float] = {}
+        self._not_before: dict[int, float] = {}
 
     def joined(self, shapes: Iterable[int]) -> None:
         """Take note that these shapes have new jobs."""
         self._patient.difference_update(shapes)
 
     async def bury(self, blocked: Iterable[int]) -> None:
-        """Bury what can never run of the shapes that fit nowhere. Raises UnavailableError."""
+        """Bury what can never run of the shapes that fit nowhere. Raises UnavailableError.
+
+        While an agent that is large enough is only away for a moment, its shapes are left alone
+        and looked at again in a later round.
+        """
+        now = self._core.chance.monotonic()
         for number in blocked:
-            if number not in self._patient and self._beyond_all(self._core.shapes.by_id[number]):
-                self._patient.add(number)
-                await self._core.database.write(partial(self._bury, number))
+            if number in self._patient or self._not_before.get(number, now) > now:
+                continue
+            shape = self._core.shapes.by_id[number]
+            if not self._beyond_all(shape):
+                continue
+            until = self._away_until(shape, now, await self._core.database.read(get_agents))
+            if until > now:
+                self._not_before[number] = until
+                continue
+            self._not_before.pop(number, None)
+            self._patient.add(number)
+            await self._core.database.write(partial(self._bury, number))
+
+    def _away_until(self, shape: Shape, now: float, known: Iterable[AgentRow]) -> float:
+        """Return until when an absent agent may come back that could run the shape."""
+        until = now
+        for row in known:
+            if row.state not in _EXPECTED_BACK or self._registry.find(row.id) is not None:
+                self._away_since.pop(row.id, None)
+                continue
+            since = self._away_since.setdefault(row.id, now)
+            if _is_able(row, shape) and row.capacity.fits(shape.need):
+                until = max(until, since + ABSENCE)
+        return until
 
     def _beyond_all(self, shape: Shape) -> bool:
         """Whether there are agents for the shape, and none of them is large enough."""
-        able = [
-            agent.row.capacity
-            for agent in self._registry.all()
-            if suits(
-                shape,
-                pools=agent.row.pools,
-                labels=agent.row.labels,
-                runtimes=agent.row.runtimes,
-            )
-        ]
+        able = [agent.row.capacity for agent in self._registry.all() if _is_able(agent.row, shape)]
         return bool(able) and not any(capacity.fits(shape.need) for capacity in able)
 
     def _bury(self, number: int, tx: Transaction) -> None:
@@ -61,6 +85,10 @@ class Impossible:
             tx.after_commit(lambda: self._core.signals.ready({number}))
         text = f"jobs ask for more than any node has: {_amounts(self._core.shapes.by_id[number])}"
         tx.after_commit(lambda: self._core.notices.note(text, ledger.now))
+
+
+def _is_able(row: AgentRow, shape: Shape) -> bool:
+    return suits(shape, pools=row.pools, labels=row.labels, runtimes=row.runtimes)
 
 
 def _amounts(shape: Shape) -> str:

@@ -13,7 +13,7 @@ from gristmill.domain.state import HELD, JobState, Trigger, check
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
 from gristmill.store.events import append_event
-from gristmill.store.jobs import JobHead, get_heads, save_heads
+from gristmill.store.jobs import JobHead, get_heads, get_specs, save_heads
 
 JOBS_AN_EVENT = 1_000
 
@@ -141,8 +141,17 @@ class Ledger:
     def join_group(self, group: int, members: int) -> None:
         """Count new live members of a group; what already waits for it must wait (again)."""
         if self._change_live(group, members) == members:
-            for head in self.load(self._waiters(group)):
+            waiting = self.load(self._waiters(group))
+            self.renew([head for head in waiting if head.state is JobState.COMPLETE])
+            for head in waiting:
                 self._wait_again(head)
+
+    def renew(self, heads: Sequence[JobHead]) -> None:
+        """Give jobs that succeeded and are to run again all their retries back."""
+        specs = get_specs(self.tx, [head.id for head in heads]) if heads else {}
+        for head in heads:
+            head.retries_left, head.failures = specs[head.id].retry.retries, 0
+            self.touch(head)
 
     def _wait_again(self, head: JobHead) -> None:
         head.unmet += 1
@@ -227,12 +236,12 @@ class Ledger:
 
     def _write_counts(self) -> None:
         owners: Counter[tuple[int, int, int]] = Counter()
-        groups: Counter[tuple[int, int, int]] = Counter()
+        groups: Counter[tuple[int, int, int, int]] = Counter()
         for (owner, group, dialect, source, target), moved in self._tallies.items():
             for state, change in ((source, -moved), (target, moved)):
                 if state is not None:
                     owners[owner, dialect, int(state)] += change
-                    groups[group, owner, int(state)] += change
+                    groups[group, owner, dialect, int(state)] += change
         self.tx.many("add_owner_counts", [(*key, n) for key, n in owners.items() if n])
         self.tx.many("add_group_counts", [(*key, n) for key, n in groups.items() if n])
 

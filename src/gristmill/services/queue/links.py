@@ -105,7 +105,7 @@ class Links:
             return 0
         if state is JobState.CANCELLED:
             raise InvalidInputError(
-                f"job {on} was cancelled and will never succeed", self._field(index, "after")
+                f"job {on} was cancelled and will never succeed", self.field(index, "after")
             )
         self._dependencies.append((on, job, 0))
         return 1
@@ -119,10 +119,11 @@ class Links:
     def _state(self, on: int, index: int, field: str) -> JobState:
         state = self._states.get(on)
         if state is None:
-            raise InvalidInputError(f"there is no job {on} to wait for", self._field(index, field))
+            raise InvalidInputError(f"there is no job {on} to wait for", self.field(index, field))
         return state
 
-    def _field(self, index: int, field: str) -> str:
+    def field(self, index: int, field: str) -> str:
+        """Return the name of a job's field in errors."""
         return field if self._single else f"[{index}].{field}"
 
     def _is_live(self, group: int) -> int:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.outcome import TaskResult
@@ -23,6 +24,10 @@ from gristmill.store.jobs import JobRow, get_rows
 
 FIRST, LAST = 0, (1 << 63) - 1
 _decode_tasks = msgspec.msgpack.Decoder(list[TaskResult]).decode
+
+
+MOST_GROUPS = 1_000
+"""Groups that one search finds."""
 
 
 class Listing:
@@ -90,10 +95,31 @@ class Listing:
         elif owner is not None:
             rows = tx.all("get_counts_of_owner", owner=owner_id)
         else:
-            rows = [(state, n) for _, _, state, n in tx.all("get_owner_counts")]
-        for state, n in rows:
+            rows = [row[1:] for row in tx.all("get_owner_counts")]
+        for _, state, n in rows:
             counts[JobState(state)] += int(n)
         return counts
+
+    async def groups_with(self, who: Identity, part: str, dialect: Dialect) -> list[str]:
+        """Return the groups of one interface's jobs whose names contain a text, by name.
+
+        Looks at every group there is. At most MOST_GROUPS are returned.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            owner = 0 if who.admin else self._core.words.find(tx, who.user)
+            if owner is None:
+                return []
+            rows = tx.all(
+                "find_groups_with",
+                owner=owner,
+                dialect=int(dialect),
+                part=part,
+                most=MOST_GROUPS,
+            )
+            return [row[0] for row in rows]
+
+        return await self._core.database.read(work)
 
     def _may_see(self, tx: Transaction, who: Identity, row: JobRow) -> bool:
         return who.admin or row.head.owner_id == self._core.words.find(tx, who.user)

@@ -76,40 +76,11 @@ class Removal:
             for head in self._own(tx, ledger, who, ids)
             if head.state not in _NOT_REMOVABLE
         }
-        gone = self._without_dependents(tx, list(heads))
+        gone = _without_dependents(tx, list(heads))
         views = self._views(tx, gone)
         for job in gone:
-            head = heads[job]
-            self._order_kill(tx, head)
-            if head.state is not JobState.CANCELLED:
-                ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
-        ledger.close()
-        after = Ledger(self._core, tx, self._core.chance.now())
-        for head in after.load(gone):
-            after.forget(head)
-        after.close()
-        return views, delete_jobs(tx, gone) if gone else []
-
-    def _without_dependents(self, tx: Transaction, ids: list[int]) -> list[int]:
-        """Return those that may go: nobody waits for them who does not go too."""
-        if not ids:
-            return []
-        waiters: defaultdict[int, set[int]] = defaultdict(set)
-        for statement in ("get_dependents", "get_group_dependents"):
-            for job, waiter in tx.all(statement, ids=tx.array(ids)):
-                waiters[job].add(waiter)
-        going = set(ids)
-        staying = [job for job in ids if not waiters[job] <= going]
-        waited_for: defaultdict[int, list[int]] = defaultdict(list)
-        for job, who_waits in waiters.items():
-            for waiter in who_waits:
-                waited_for[waiter].append(job)
-        while staying:
-            job = staying.pop()
-            if job in going:
-                going.discard(job)
-                staying.extend(waited_for[job])
-        return [job for job in ids if job in going]
+            self._order_kill(tx, heads[job])
+        return views, _delete(self._core, ledger, [heads[job] for job in gone])
 
     def _order_kill(self, tx: Transaction, head: JobHead) -> None:
         registry = self._registry
@@ -130,3 +101,47 @@ class Removal:
     def _views(self, tx: Transaction, ids: Sequence[int]) -> list[Listed]:
         rows = get_rows(tx, ids)
         return [listed(self._core, tx, rows[job]) for job in ids]
+
+
+def forget_buried(core: QueueCore, tx: Transaction, ids: list[int]) -> list[str]:
+    """Delete buried jobs that nobody waits for, in a transaction; return their output files."""
+    ledger = Ledger(core, tx, core.chance.now())
+    heads = [head for head in ledger.load(ids) if head.state is JobState.BURIED]
+    gone = set(_without_dependents(tx, [head.id for head in heads]))
+    return _delete(core, ledger, [head for head in heads if head.id in gone])
+
+
+def _delete(core: QueueCore, ledger: Ledger, heads: Sequence[JobHead]) -> list[str]:
+    """Delete jobs for good; return their output files."""
+    for head in heads:
+        if head.state is not JobState.CANCELLED:
+            ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+    ledger.close()
+    gone = [head.id for head in heads]
+    after = Ledger(core, ledger.tx, ledger.now)
+    for head in after.load(gone):
+        after.forget(head)
+    after.close()
+    return delete_jobs(ledger.tx, gone) if gone else []
+
+
+def _without_dependents(tx: Transaction, ids: list[int]) -> list[int]:
+    """Return those that may go: nobody waits for them who does not go too."""
+    if not ids:
+        return []
+    waiters: defaultdict[int, set[int]] = defaultdict(set)
+    for statement in ("get_dependents", "get_group_dependents"):
+        for job, waiter in tx.all(statement, ids=tx.array(ids)):
+            waiters[job].add(waiter)
+    going = set(ids)
+    staying = [job for job in ids if not waiters[job] <= going]
+    waited_for: defaultdict[int, list[int]] = defaultdict(list)
+    for job, who_waits in waiters.items():
+        for waiter in who_waits:
+            waited_for[waiter].append(job)
+    while staying:
+        job = staying.pop()
+        if job in going:
+            going.discard(job)
+            staying.extend(waited_for[job])
+    return [job for job in ids if job in going]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import GANG_MEMBER_FAILED, LOST
 from gristmill.domain.state import HELD, JobState, Trigger
 from gristmill.protocol.messages import (
@@ -20,6 +21,7 @@ from gristmill.services.queue.failure import fail, found_again
 from gristmill.services.queue.learning import learn_from_failure, learn_from_success, with_cause
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
+from gristmill.services.queue.removal import forget_buried
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead, get_specs
 
@@ -61,6 +63,7 @@ class _Round:
         self._attempts: dict[tuple[int, int, int], _Row] = {}
         self._outputs: list[_Row] = []
         self._failed: list[tuple[JobHead, Finished]] = []
+        self._forgotten: list[int] = []
 
     def take(self, report: Report) -> None:
         jobs = [start.job for start in report.started]
@@ -170,10 +173,11 @@ class _Round:
             head.exit_code = end.exit_code
         self._record(end)
         if end.succeeded and not head.reason:
-            head.reason = None
+            head.reason, head.cancel_requested = None, 0
             learn_from_success(self._core, self._tx, head, end)
             self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
             if head.unmet:
+                self._ledger.renew([head])
                 self._ledger.wait(head)
         else:
             self._failed.append((head, end))
@@ -238,6 +242,8 @@ class _Round:
             exit_code = head.exit_code if head.reason else end.exit_code
             learn_from_failure(self._core, self._tx, head, end)
             fail(self._core, self._ledger, head, specs[head.id], exit_code, reason)
+            if head.state is JobState.BURIED and _is_forgotten(specs[head.id]):
+                self._forgotten.append(head.id)
 
     def _write(self) -> None:
         if self._attempts:
@@ -245,6 +251,14 @@ class _Round:
         if self._outputs:
             self._tx.many("put_outputs", self._outputs)
         self._ledger.close()
+        if self._forgotten:
+            remove = self._core.outputs.remove
+            for path in forget_buried(self._core, self._tx, self._forgotten):
+                self._tx.after_commit(lambda path=path: remove(path))  # type: ignore[misc]
+
+
+def _is_forgotten(spec: JobSpec) -> bool:
+    return any(hook.forget for hook in (*spec.hooks.on_failure, *spec.hooks.on_exit))
 
 
 def _never_begun(held: Held, now: float) -> Finished:

@@ -77,6 +77,8 @@ class Search:
             index, values = "group", {"group": group}
         elif owner is not None:
             index, values = "owner", {"owner": owner}
+        elif wanted.dialect:
+            index, values = "dialect", {"dialect": int(wanted.dialect)}
         if group:
             aliases = self._ids(tx, "alias", cursor, most, group=group)
             self._aliases.update(aliases)

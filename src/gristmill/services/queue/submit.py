@@ -14,6 +14,7 @@ from gristmill.domain.resources import Resources, need_of
 from gristmill.domain.shape import Shape
 from gristmill.domain.state import HELD, JobState
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.cycles import find_cycle, takes_part
 from gristmill.services.queue.keys import Keys
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.links import Links
@@ -197,8 +198,20 @@ class _Batch:
         self._links.join(self._ledger, [specs[index] for index in new], first, new)
         insert_jobs(self._tx, [self._row(index, first + index) for index in new])
         self._links.write()
+        self._refuse_cycles(first, new)
         self._close()
         return Submitted(ids, len(new), first)
+
+    def _refuse_cycles(self, first: int, new: Sequence[int]) -> None:
+        specs = self._prepared.specs
+        taking_part = [first + index for index in new if takes_part(specs[index])]
+        found = find_cycle(self._core, self._tx, taking_part)
+        if found is not None:
+            job, way = found
+            raise InvalidInputError(
+                f"the job would wait for itself: {way}",
+                self._links.field(job - first, "after_groups"),
+            )
 
     def _row(self, index: int, job: int) -> tuple[object, ...]:
         spec = self._prepared.specs[index]
