@@ -11,6 +11,7 @@ import uvloop
 
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
+from gristmill.dialects.prominence.app import ProminenceSettings, create_prominence_app
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
@@ -19,7 +20,7 @@ from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app, openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
-from gristmill.server.gateway import Gateway, Route, native_routes
+from gristmill.server.gateway import Gateway, Route, native_routes, prominence_routes
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
@@ -31,7 +32,7 @@ from gristmill.server.server_file import (
     remove_server_file,
     write_server_file,
 )
-from gristmill.server.setting_sections import WrSection
+from gristmill.server.setting_sections import ProminenceSection, WrSection
 from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
@@ -84,6 +85,10 @@ def _wr_settings(section: WrSection) -> WrSettings:
     )
 
 
+def _prominence_settings(section: ProminenceSection) -> ProminenceSettings:
+    return ProminenceSettings(exec=section.exec, snapshots=section.snapshots)
+
+
 class Server:
     """One server process."""
 
@@ -110,6 +115,8 @@ class Server:
         routes = [Route("/agent", AgentDoor(self._house))]
         wr = create_wr_app(self._house, _wr_settings(settings.wr))
         routes += [Route(prefix, wr, HTTPS_ONLY) for prefix in ("/rest", "/wr")]
+        prominence = create_prominence_app(self._house, _prominence_settings(settings.prominence))
+        routes += prominence_routes(prominence)
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(

@@ -7,6 +7,7 @@ import msgspec
 
 from gristmill.server.setting_kinds import (
     FOLDER,
+    SWITCH,
     Kind,
     count,
     megabytes,
@@ -87,4 +88,13 @@ class WrSection(msgspec.Struct, frozen=True, kw_only=True):
     ]
     retry_jitter: Annotated[
         float, Declared(seconds(0, 30 * DAY), "30s", "random part on top of each pause")
+    ]
+
+
+class ProminenceSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The PROMINENCE interface."""
+
+    exec: Annotated[bool, Declared(SWITCH, "true", "let owners run commands inside their jobs")]
+    snapshots: Annotated[
+        bool, Declared(SWITCH, "true", "let owners take files out of their running jobs")
     ]
