@@ -50,7 +50,7 @@ class JobView(msgspec.Struct):
 class TaskView(msgspec.Struct):
     """One task of an attempt; a negative exit code is a signal."""
 
-    exit_code: int
+    exit_code: int | None
     wall_seconds: float
     cpu_seconds: float
     peak_memory_kb: int

@@ -43,7 +43,7 @@ def _why_ready(core: QueueCore, registry: Registry, number: int) -> str:
         if suits(
             shape,
             pools=agent.row.pools,
-            labels=agent.row.labels,
+            labels=agent.row.matched_labels,
             runtimes=agent.row.runtimes,
         )
     ]

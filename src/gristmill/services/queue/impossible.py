@@ -41,7 +41,7 @@ class Impossible:
             if suits(
                 shape,
                 pools=agent.row.pools,
-                labels=agent.row.labels,
+                labels=agent.row.matched_labels,
                 runtimes=agent.row.runtimes,
             )
         ]

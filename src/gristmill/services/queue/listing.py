@@ -4,7 +4,7 @@ import msgspec
 
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.outcome import AttemptDetails, TaskResult
 from gristmill.domain.state import JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.explain import explain
@@ -22,6 +22,7 @@ from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobRow, get_rows
 
 FIRST, LAST = 0, (1 << 63) - 1
+_decode_details = msgspec.msgpack.Decoder(AttemptDetails).decode
 _decode_tasks = msgspec.msgpack.Decoder(list[TaskResult]).decode
 
 
@@ -107,6 +108,12 @@ class Listing:
 
 def _attempts(tx: Transaction, job: int) -> list[AttemptView]:
     return [
-        AttemptView._make((*row[:-1], _decode_tasks(row[-1]) if row[-1] else []))
+        AttemptView._make(
+            (
+                *row[:-2],
+                _decode_tasks(row[-2]) if row[-2] else [],
+                _decode_details(row[-1]) if row[-1] else None,
+            )
+        )
         for row in tx.all("get_attempts", job=job)
     ]

@@ -26,6 +26,7 @@ from gristmill.store.jobs import JobHead, get_specs
 LONGEST_REASON, LONGEST_MESSAGE = 200, 4_000
 """Characters; an agent's word goes into an index."""
 
+_encode_details = msgspec.msgpack.Encoder().encode
 _encode_tasks = msgspec.msgpack.Encoder().encode
 _Row = tuple[object, ...]
 
@@ -142,6 +143,7 @@ class _Round:
             None,
             None,
             None,
+            None,
         )
 
     def _end(self, head: JobHead, end: Finished) -> None:
@@ -179,6 +181,8 @@ class _Round:
             self._ledger.touch(head)
             self._end_others(head, others)
         if others:
+            if end.succeeded and end.rank == 0:
+                self._let_go(head, others)
             self._record(end)
             return False
         return True
@@ -193,6 +197,15 @@ class _Round:
             held = Held(job, attempt, rank)
             self._tx.after_commit(
                 lambda agent=agent, held=held: registry.order_kill(agent, [held])  # type: ignore[misc]
+            )
+
+    def _let_go(self, head: JobHead, others: Iterable[Sequence[int]]) -> None:
+        """Tell the other nodes that the first one needs them no longer."""
+        registry, job, attempt = self._registry, head.id, head.attempt
+        for rank, agent, _ in others:
+            held = Held(job, attempt, rank)
+            self._tx.after_commit(
+                lambda agent=agent, held=held: registry.order_release(agent, [held])  # type: ignore[misc]
             )
 
     def _record(self, end: Finished) -> None:
@@ -210,7 +223,8 @@ class _Round:
             end.cwd or None,
             end.peak_memory,
             end.cpu,
-            _encode_tasks(end.tasks) if len(end.tasks) > 1 else None,
+            _encode_tasks(end.tasks) if end.details is not None or len(end.tasks) > 1 else None,
+            None if end.details is None else _encode_details(end.details),
         )
         for stream, output in ((Stream.STDOUT, end.stdout), (Stream.STDERR, end.stderr)):
             if output is not None and output.size:

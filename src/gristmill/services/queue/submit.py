@@ -10,7 +10,7 @@ import msgspec
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.job import JobSpec, Learn, check_spec
-from gristmill.domain.resources import Resources, need_of
+from gristmill.domain.resources import CPU_SHARES, Resources, memory_for, need_of
 from gristmill.domain.shape import Shape
 from gristmill.domain.state import JobState
 from gristmill.services.queue.core import QueueCore
@@ -114,7 +114,7 @@ def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
         check_spec(spec, "" if single else f"[{number}].")
         blobs.append(encode_spec(spec))
         container = spec.image is not None or any(task.image for task in spec.tasks)
-        if spec.constraints:
+        if spec.constraints or spec.require or spec.prefer:
             shapes.append(_shape(spec, container))
             continue
         same = (spec.resources, spec.pool, container, spec.learn)
@@ -137,6 +137,12 @@ def _shape(spec: JobSpec, container: bool) -> Shape:
         spec.pool,
         tuple(sorted(spec.constraints.items())),
     )
+    if spec.resources.cpu_choices or spec.require or spec.prefer:
+        shape = shape._replace(
+            choices=_choices(spec.resources),
+            require=tuple(sorted(spec.require.items())),
+            prefer=tuple(sorted(spec.prefer.items())),
+        )
     if learn is None:
         return shape
     return shape._replace(
@@ -144,6 +150,13 @@ def _shape(spec: JobSpec, container: bool) -> Shape:
         override=learn.override,
         disk_given=learn.disk_given,
         seconds=learn.seconds,
+    )
+
+
+def _choices(resources: Resources) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (round(cpus * CPU_SHARES), memory_for(resources, cpus))
+        for cpus in sorted(set(resources.cpu_choices), reverse=True)
     )
 
 

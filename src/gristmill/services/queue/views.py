@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gristmill.domain.dialect import Dialect
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.outcome import AttemptDetails, TaskResult
 from gristmill.domain.state import PENDING, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
@@ -75,6 +75,7 @@ class AttemptView(NamedTuple):
     peak_memory: int | None
     cpu_seconds: float | None
     tasks: list[TaskResult]
+    details: AttemptDetails | None = None
 
 
 def listed(core: QueueCore, tx: Transaction, row: JobRow) -> Listed:
