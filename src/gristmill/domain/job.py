@@ -188,12 +188,14 @@ class JobSpec(
     kill_buries: a job that is killed while it runs is buried, not cancelled.
     bury_impossible: bury it when it asks for more than any node has, instead of waiting.
     kill_over_memory: end it when its process tree holds more than the memory asked for.
+    stays_listed: once it has ended it stays among its owner's current jobs until dismissed.
     key: identity of the work; a second live job with the same key is not added.
     sandbox: its folder is its home (in containers /home/user) and removed after it; its tasks
     share a /tmp of their own. facts: variable -> template such as ``{url}/v1``, see FACTS;
     substitute: those variables that are replaced, as ``$NAME``, in argv and workdir.
     ignore_task_failures: go on after a failed task. nonzero_succeeds: exit codes of tasks do
     not make the job fail. fail_unmatched: bury it after a moment when no agent could ever run it.
+    notify: mail the address of the submitter's credential, if it has one, when the job has ended.
     require: label -> values of which the agent has one. prefer: label -> values, best first.
     """
 
@@ -237,6 +239,8 @@ class JobSpec(
     ignore_task_failures: bool = False
     nonzero_succeeds: bool = False
     fail_unmatched: bool = False
+    stays_listed: bool = False
+    notify: bool = False
     require: Annotated[dict[Word, AnyOf], msgspec.Meta(max_length=100)] = {}
     prefer: Annotated[dict[Word, AnyOf], msgspec.Meta(max_length=100)] = {}
 

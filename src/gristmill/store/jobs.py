@@ -187,6 +187,7 @@ def delete_jobs(tx: Transaction, ids: Sequence[int]) -> list[str]:
         "delete_attempts",
         "delete_outputs",
         "delete_labels",
+        "delete_kept",
         "delete_aliases",
         "delete_dependencies_of",
         "delete_dep_group_waits",
