@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 
 import structlog
@@ -18,6 +19,7 @@ from gristmill.domain.errors import GristmillError
 from gristmill.engine.local import LocalEngine
 from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app, openapi_document
+from gristmill.native.blob_door import BlobDoor
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
 from gristmill.server.gateway import Gateway, Route, native_routes, prominence_routes
@@ -32,10 +34,13 @@ from gristmill.server.server_file import (
     remove_server_file,
     write_server_file,
 )
-from gristmill.server.setting_sections import ProminenceSection, WrSection
+from gristmill.server.setting_sections import OidcSection, ProminenceSection, WrSection
 from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
+from gristmill.services.mail import PostOffice
+from gristmill.services.objects.signing import PATH as BLOBS
+from gristmill.services.oidc import ProviderRules
 from gristmill.store.database import Database, open_database
 from gristmill.web.app import create_web_app
 
@@ -89,6 +94,26 @@ def _prominence_settings(section: ProminenceSection) -> ProminenceSettings:
     return ProminenceSettings(exec=section.exec, snapshots=section.snapshots)
 
 
+def _post_office(settings: Settings) -> PostOffice | None:
+    if settings.smtp is None:
+        return None
+    return PostOffice(
+        host=settings.smtp.host,
+        port=settings.smtp.port,
+        sender=settings.mail_from or f"gristmill@{socket.getfqdn()}",
+    )
+
+
+def _provider(section: OidcSection) -> ProviderRules | None:
+    if not section.provider:
+        return None
+    return ProviderRules(
+        issuer=section.provider,
+        username_claim=section.username_claim,
+        entitlements=section.entitlements,
+    )
+
+
 class Server:
     """One server process."""
 
@@ -104,6 +129,11 @@ class Server:
             rules=AgentRules(heartbeat=settings.heartbeat, lost_after=settings.lost_after),
             keep_jobs=settings.retention_finished,
             engine=settings.engine,
+            largest_object=settings.objects.max_size * MB,
+            public_url=settings.public_url,
+            post=_post_office(settings),
+            admin_mail=settings.admin_mail,
+            provider=_provider(settings.oidc),
         )
         self._listeners = Listeners(self._app(), self._doors(), self._connection_limits(), chance)
         self._engine = self._local_engine() if settings.engine == "local" else None
@@ -113,6 +143,7 @@ class Server:
         native: App = create_native_app(self._house)  # type: ignore[assignment]
         web: App = create_web_app(self._house, openapi_document)  # type: ignore[assignment]
         routes = [Route("/agent", AgentDoor(self._house))]
+        routes.append(Route(BLOBS, BlobDoor(self._house)))
         wr = create_wr_app(self._house, _wr_settings(settings.wr))
         routes += [Route(prefix, wr, HTTPS_ONLY) for prefix in ("/rest", "/wr")]
         prominence = create_prominence_app(self._house, _prominence_settings(settings.prominence))
@@ -123,6 +154,7 @@ class Server:
             max_body=settings.max_body * MB,
             max_requests=settings.max_requests,
             body_timeout=settings.body_timeout,
+            max_body_below={BLOBS: settings.objects.max_size * MB},
         )
         limited = LimitRequests(Gateway(routes), limits)
         return Guard(limited, self._chance, access_log=settings.access_log)
@@ -179,6 +211,7 @@ class Server:
         try:
             await self._house.start()
             addresses = await self._listeners.open()
+            self._house.reach.listens_on(addresses.http or addresses.https or "")
             if self._engine is not None:
                 await self._engine.start()
             self._announce(addresses)

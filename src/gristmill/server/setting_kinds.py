@@ -12,6 +12,8 @@ from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.units import parse_duration, parse_size_mb
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_URL = re.compile(r"https?://[^\s?#@/]+(/[^\s?#]*)?")
+_MAIL_ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
 _SWITCH_WORDS = {
     "true": True, "yes": True, "on": True, "1": True,
     "false": False, "no": False, "off": False, "0": False,
@@ -101,6 +103,28 @@ def _parse_database(text: str) -> str:
     return text
 
 
+def _parse_url(text: str) -> str:
+    plain = text.strip().rstrip("/")
+    if plain and not _URL.fullmatch(plain):
+        raise InvalidInputError("it is not an http or https URL without a query")
+    return plain
+
+
+def _parse_mail_address(text: str) -> str:
+    if text.strip() and not _MAIL_ADDRESS.fullmatch(text.strip()):
+        raise InvalidInputError("it is not a mail address")
+    return text.strip()
+
+
+def words(separator: str) -> Kind:
+    """Return the kind: any number of words, none of them empty."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in text.split(separator) if word.strip())
+
+    return Kind(f"words separated by {separator!r}", parse)
+
+
 def choice(*words: str, later: tuple[str, ...] = ()) -> Kind:
     """Return the kind: one of words. later: planned ones, refused with that said."""
 
@@ -184,3 +208,5 @@ SWITCH = Kind("true or false", _parse_switch, switch=True)
 WORD = Kind("a name", _parse_word)
 LISTEN = Kind("HOST:PORT or off", parse_listen)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)
+URL = Kind("a URL such as https://mill.example", _parse_url)
+MAIL_ADDRESS = Kind("a mail address", _parse_mail_address)

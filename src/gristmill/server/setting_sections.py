@@ -8,12 +8,15 @@ import msgspec
 from gristmill.server.setting_kinds import (
     FOLDER,
     SWITCH,
+    URL,
+    WORD,
     Kind,
     count,
     megabytes,
     number,
     or_word,
     seconds,
+    words,
 )
 
 DAY = 86400.0
@@ -67,6 +70,32 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             seconds(1, 365 * DAY),
             "60s",
             "seconds an agent without a job waits for a server that is away, then leaves",
+        ),
+    ]
+
+
+class ObjectsSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The object store."""
+
+    max_size: Annotated[int, Declared(megabytes(1, 10**8), "5G", "largest object, in megabytes")]
+
+
+class OidcSection(msgspec.Struct, frozen=True, kw_only=True):
+    """An external identity provider whose tokens are taken beside our own."""
+
+    provider: Annotated[
+        str, Declared(URL, "", "OpenID Connect issuer, such as https://aai.example/oidc; none: off")
+    ]
+    username_claim: Annotated[
+        str, Declared(WORD, "preferred_username", "claim that holds the user's name, else sub")
+    ]
+    entitlements: Annotated[
+        tuple[str, ...],
+        Declared(
+            words(" "),
+            "",
+            "who may come in: for at least one of these words, all of its entitlements, joined "
+            "by commas, must be the user's; none: everybody whom the provider knows",
         ),
     ]
 

@@ -18,7 +18,9 @@ from gristmill.server.setting_kinds import (
     FILE,
     FOLDER,
     LISTEN,
+    MAIL_ADDRESS,
     SWITCH,
+    URL,
     WORD,
     Address,
     Kind,
@@ -32,6 +34,8 @@ from gristmill.server.setting_sections import (
     DAY,
     AgentSettings,
     Declared,
+    ObjectsSection,
+    OidcSection,
     ProminenceSection,
     WrSection,
 )
@@ -136,7 +140,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "how long a finished job is kept; off: always",
         ),
     ]
+    public_url: Annotated[
+        str,
+        Declared(
+            URL,
+            "",
+            "URL of this server for clients and jobs behind a proxy; otherwise clients get the "
+            "host they asked, and jobs the address the server listens on",
+        ),
+    ]
+    smtp: Annotated[Address | None, Declared(LISTEN, "off", "mail relay that takes outgoing mail")]
+    mail_from: Annotated[
+        str, Declared(MAIL_ADDRESS, "", "sender of outgoing mail; otherwise gristmill@ this host")
+    ]
+    admin_mail: Annotated[
+        str, Declared(MAIL_ADDRESS, "", "administrator who is told of failures by mail")
+    ]
     agent: AgentSettings
+    objects: ObjectsSection
+    oidc: OidcSection
     wr: WrSection
     prominence: ProminenceSection
 

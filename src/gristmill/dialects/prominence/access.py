@@ -10,15 +10,11 @@ from gristmill.dialects.prominence.errors import (
     RefusedError,
 )
 from gristmill.dialects.prominence.exchange import Scope, header
-from gristmill.domain.errors import NotAuthenticatedError, UnavailableError
+from gristmill.domain.errors import NotAuthenticatedError, ProviderUnreachableError
 from gristmill.domain.identity import READ, WRITE, Identity
 
 Verify = Callable[[str], Awaitable[Identity]]
 _READS = frozenset({"GET", "HEAD"})
-
-
-class ProviderUnreachableError(UnavailableError):
-    """The external identity provider that would know the token does not answer."""
 
 
 class Access:

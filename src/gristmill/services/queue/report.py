@@ -15,6 +15,7 @@ from gristmill.protocol.messages import (
     Stream,
     output_name,
 )
+from gristmill.services.accounting import UsageTally
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail, found_again
 from gristmill.services.queue.learning import learn_from_failure, learn_from_success, with_cause
@@ -62,6 +63,7 @@ class _Round:
         self._attempts: dict[tuple[int, int, int], _Row] = {}
         self._outputs: list[_Row] = []
         self._failed: list[tuple[JobHead, Finished]] = []
+        self._usage = UsageTally(tx)
 
     def take(self, report: Report) -> None:
         jobs = [start.job for start in report.started]
@@ -157,7 +159,7 @@ class _Round:
         head.ended_at = end.ended_at
         if not head.reason:
             head.exit_code = end.exit_code
-        self._record(end)
+        self._record(head, end)
         if end.succeeded and not head.reason:
             head.reason = None
             learn_from_success(self._core, self._tx, head, end)
@@ -183,7 +185,7 @@ class _Round:
         if others:
             if end.succeeded and end.rank == 0:
                 self._let_go(head, others)
-            self._record(end)
+            self._record(head, end)
             return False
         return True
 
@@ -208,7 +210,8 @@ class _Round:
                 lambda agent=agent, held=held: registry.order_release(agent, [held])  # type: ignore[misc]
             )
 
-    def _record(self, end: Finished) -> None:
+    def _record(self, head: JobHead, end: Finished) -> None:
+        self._usage.add(head, self._core.shapes.by_id[head.shape_id], end)
         self._attempts[end.job, end.attempt, end.rank] = (
             end.job,
             end.attempt,
@@ -245,6 +248,7 @@ class _Round:
             self._tx.many("put_attempts", list(self._attempts.values()))
         if self._outputs:
             self._tx.many("put_outputs", self._outputs)
+        self._usage.write()
         self._ledger.close()
 
 
