@@ -15,6 +15,8 @@ OVER_MEMORY = "command used too much memory"
 OVER_WALLTIME = "command used too much time"
 TOO_MUCH_OUTPUT = "command wrote too much output"
 CANCELLED_BY_USER = "cancelled by user"
+CANCELLED_WITH_WORKFLOW = "cancelled with its workflow"
+DEPENDENCY_FAILED = "what it depends on failed"
 LOST = "lost contact with the agent"
 AGENT_DIED = "the agent died"
 IMPOSSIBLE = "resource requirements cannot be met"
@@ -31,6 +33,9 @@ STAGE_OUT_UPLOAD_FAILED = "output could not be stored"
 STAGE_OUT_PACK_FAILED = "output folder could not be packed"
 DISK_FULL = "ran out of disk space"
 BAD_WORKDIR = "working directory does not exist"
+
+CANCEL_REASONS = {1: CANCELLED_BY_USER, 2: CANCELLED_WITH_WORKFLOW}
+"""What ``cancel_requested`` of a job stands for when it is not 0."""
 
 NEVER_RETRIED = frozenset({CANCELLED_BY_USER, BAD_WORKDIR, MOUNT_FAILED})
 

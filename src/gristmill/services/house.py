@@ -41,6 +41,7 @@ from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
 from gristmill.services.waiting import pause
 from gristmill.services.waits import Waits
+from gristmill.services.workflows.book import Workflows
 from gristmill.store.database import Database
 
 PAUSE_AFTER_DEFECT = 1.0
@@ -73,7 +74,8 @@ class House:
         self.core = QueueCore(database, chance, OutputFiles(home / "outputs"), keyring.box)
         self.registry = Registry()
         job_tokens = JobTokens(self.core, keyring.signing_key)
-        self.tokens = Tokens(database, chance, keyring, job_tokens)
+        self.oidc = Oidc(provider, chance) if provider else None
+        self.tokens = Tokens(database, chance, keyring, job_tokens, self.oidc)
         self.users = Users(database)
         self.declarations = Declarations(database, keyring.box, self.tokens.forget)
         self.images = ImageStore(home / "images")
@@ -96,6 +98,7 @@ class House:
         )
         self.events = Events(self.core)
         self.waits = Waits(self.core, self.listing)
+        self.workflows = Workflows(self.core, self.submitter, self.control)
         rules = rules or AgentRules()
         self.lost_agents = LostAgents(
             self.core,

@@ -64,11 +64,11 @@ class Search:
         self, tx: Transaction, group: int | None, owner: int | None, cursor: int, most: int
     ) -> list[int]:
         wanted = self._wanted
+        if wanted.workflow is not None:
+            return self._of_workflow(tx, wanted.workflow, cursor, most)
         if wanted.ids is not None:
             beyond = [job for job in wanted.ids if (job < cursor if self._newest else job > cursor)]
             return sorted(beyond, reverse=self._newest)[:most]
-        if wanted.workflow is not None:
-            return self._of_workflow(tx, wanted.workflow, cursor, most)
         if wanted.key is not None:
             return self._ids(tx, "key", cursor, most, key=wanted.key)
         if owner is not None and wanted.current:
@@ -136,6 +136,7 @@ class Search:
         head, wanted = row.head, self._wanted
         return (
             (not wanted.states or head.state in wanted.states)
+            and (wanted.workflow is None or wanted.ids is None or head.id in wanted.ids)
             and (not wanted.current or head.state in ACTIVE or head.id in self._kept)
             and (group is None or head.group_id == group or head.id in self._aliases)
             and (owner is None or head.owner_id == owner)

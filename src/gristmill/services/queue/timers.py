@@ -10,6 +10,7 @@ from gristmill.services.queue.ledger import Ledger
 from gristmill.services.waiting import pause, wait_for
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import delete_jobs, ids_of
+from gristmill.store.workflows import delete_workflow
 
 MOST_AT_ONCE = 1_000
 PAUSE_AFTER_FAILURE = 1.0
@@ -87,6 +88,9 @@ class Housekeeping:
         if self._keep_jobs is None:
             return [], False
         before = now - self._keep_jobs
+        old = tx.all("get_workflows_ended_before", before=before, most=MOST_AT_ONCE)
+        for workflow in ids_of(old):
+            delete_workflow(tx, workflow)
         ids = ids_of(tx.all("get_ended_before", before=before, most=MOST_AT_ONCE))
         ledger = Ledger(self._core, tx, now)
         for head in ledger.load(ids):
