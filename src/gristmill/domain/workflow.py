@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated
 
 import msgspec
@@ -81,9 +82,7 @@ def check_workflow(spec: WorkflowSpec) -> None:
         _check_job(job, f"jobs.{name}.")
     _check_factories(spec)
     _check_names(spec)
-    circle = find_circle(spec.after)
-    if circle:
-        raise InvalidInputError(f"jobs wait for each other: {' <- '.join(circle)}", "after")
+    _check_circles(spec.after)
 
 
 def _check_job(job: JobSpec, field: str) -> None:
@@ -135,24 +134,9 @@ def total_jobs(spec: WorkflowSpec) -> int:
     return sum(sizes(spec).values())
 
 
-def find_circle(after: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return names that wait for each other in a circle, the first again at its end; else none."""
-    done: set[str] = set()
-    for start in after:
-        path: dict[str, None] = {}
-        stack = [(start, iter(after[start]))]
-        path[start] = None
-        while stack and start not in done:
-            name, parents = stack[-1]
-            parent = next(parents, None)
-            if parent is None:
-                stack.pop()
-                del path[name]
-                done.add(name)
-            elif parent in path:
-                names = list(path)
-                return [*names[names.index(parent) :], parent]
-            elif parent not in done:
-                path[parent] = None
-                stack.append((parent, iter(after.get(parent, ()))))
-    return []
+def _check_circles(after: Mapping[str, Iterable[str]]) -> None:
+    try:
+        TopologicalSorter(after).prepare()
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise InvalidInputError(f"jobs wait for each other: {circle}", "after") from error
