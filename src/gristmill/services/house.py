@@ -71,7 +71,8 @@ class House:
         self.started = chance.monotonic()
         self.engine = engine
         keyring = open_keyring(home, chance)
-        self.core = QueueCore(database, chance, OutputFiles(home / "outputs"), keyring.box)
+        self.box = keyring.box
+        self.core = QueueCore(database, chance, OutputFiles(home / "outputs"), self.box)
         self.registry = Registry()
         job_tokens = JobTokens(self.core, keyring.signing_key)
         self.oidc = Oidc(provider, chance) if provider else None

@@ -1,6 +1,14 @@
 """One request and its answer over ASGI."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    MutableMapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -72,8 +80,12 @@ class Exchange:
     @property
     def base_url(self) -> str:
         """The URL of the interface as this client reaches it, without a slash at its end."""
-        host = header(self.scope, b"host") or "localhost"
-        return f"{self.scope['scheme']}://{host}{self.prefix}"
+        return f"{self.scope['scheme']}://{self.host}{self.prefix}"
+
+    @property
+    def host(self) -> str:
+        """The host and port that the client asked for."""
+        return header(self.scope, b"host") or "localhost"
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises ClientGoneError."""
@@ -103,6 +115,30 @@ class Exchange:
     async def reply_text(self, text: bytes, status: int = 200) -> None:
         """Answer with raw text."""
         await answer(self._send, status, text, [TEXT])
+
+    @asynccontextmanager
+    async def text_in_parts(self) -> AsyncGenerator[Callable[[bytes], Awaitable[None]], None]:
+        """Answer with raw text that is sent part by part."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": [TEXT]})
+        yield self._send_part
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def reply_list(self, pages: AsyncIterator[list[Any]]) -> None:
+        """Answer with one array of what the pages hold; only a long one is sent in parts."""
+        first: list[Any] = await anext(pages, [])
+        second = await anext(pages, None)
+        if second is None:
+            await self.reply(first)
+            return
+        await self._send({"type": "http.response.start", "status": 200, "headers": [JSON]})
+        await self._send_part(b"[" + _encode(first)[1:-1])
+        await self._send_part(b"," + _encode(second)[1:-1])
+        async for page in pages:
+            await self._send_part(b"," + _encode(page)[1:-1])
+        await self._send({"type": "http.response.body", "body": b"]\n"})
+
+    async def _send_part(self, part: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def reply_empty(self, status: int = 204) -> None:
         """Answer without a body."""

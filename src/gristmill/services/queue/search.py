@@ -80,6 +80,11 @@ class Search:
             return self._ids(tx, "label", cursor, most, label=label, value=value)
         if wanted.states and HELD.issuperset(wanted.states):
             return self._held(tx, cursor, most)
+        return self._by_bucket(tx, group, owner, cursor, most)
+
+    def _by_bucket(
+        self, tx: Transaction, group: int | None, owner: int | None, cursor: int, most: int
+    ) -> list[int]:
         index, values = "bucket", {}
         aliases: list[int] = []
         if group:
@@ -89,7 +94,7 @@ class Search:
         if group:
             aliases = self._ids(tx, "alias", cursor, most, group=group)
             self._aliases.update(aliases)
-        buckets = {BUCKETS[state] for state in wanted.states or JobState}
+        buckets = {BUCKETS[state] for state in self._wanted.states or JobState}
         streams = [
             self._ids(tx, index, cursor, most, bucket=bucket, **values) for bucket in buckets
         ]
