@@ -24,6 +24,8 @@ PROMINENCE_ROOTS = (
 )  # fmt: skip
 """What is PROMINENCE's of ``/api/v1``, which it shares with other interfaces."""
 
+PROMINENCE_PREFIXES = ("/prominence", *(f"/api/v1/{root}" for root in PROMINENCE_ROOTS))
+
 NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 
 
@@ -78,8 +80,7 @@ def native_routes(app: App) -> list[Route]:
 
 def prominence_routes(app: App) -> list[Route]:
     """Return the routes of the PROMINENCE app."""
-    prefixes = [f"/api/v1/{root}" for root in PROMINENCE_ROOTS]
-    return [Route(prefix, app, lenient=True) for prefix in (*prefixes, "/prominence")]
+    return [Route(prefix, app, lenient=True) for prefix in PROMINENCE_PREFIXES]
 
 
 def _first_segment(path: str) -> str:

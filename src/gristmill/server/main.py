@@ -13,6 +13,7 @@ import uvloop
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
 from gristmill.dialects.prominence.app import ProminenceSettings, create_prominence_app
+from gristmill.dialects.prominence.exchange import error_body as prominence_error
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
@@ -22,7 +23,13 @@ from gristmill.native.app import create_native_app, openapi_document
 from gristmill.native.blob_door import BlobDoor
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
-from gristmill.server.gateway import Gateway, Route, native_routes, prominence_routes
+from gristmill.server.gateway import (
+    PROMINENCE_PREFIXES,
+    Gateway,
+    Route,
+    native_routes,
+    prominence_routes,
+)
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
@@ -91,7 +98,9 @@ def _wr_settings(section: WrSection) -> WrSettings:
 
 
 def _prominence_settings(section: ProminenceSection) -> ProminenceSettings:
-    return ProminenceSettings(exec=section.exec, snapshots=section.snapshots)
+    return ProminenceSettings(
+        data=section.data, kv=section.kv, exec=section.exec, snapshots=section.snapshots
+    )
 
 
 def _post_office(settings: Settings) -> PostOffice | None:
@@ -155,6 +164,7 @@ class Server:
             max_requests=settings.max_requests,
             body_timeout=settings.body_timeout,
             max_body_below={BLOBS: settings.objects.max_size * MB},
+            shapes=dict.fromkeys(PROMINENCE_PREFIXES, prominence_error),
         )
         limited = LimitRequests(Gateway(routes), limits)
         return Guard(limited, self._chance, access_log=settings.access_log)

@@ -150,8 +150,12 @@ async def refuse(send: Send, error: RefusedError) -> None:
     headers = [JSON]
     if error.allow:
         headers.append((b"allow", error.allow.encode()))
-    text = error.text.encode("utf-8", "replace").decode()
-    await answer(send, error.status, _encode({"error": text}) + b"\n", headers)
+    await answer(send, error.status, error_body(error.text), headers)
+
+
+def error_body(text: str) -> bytes:
+    """Return the body of an error."""
+    return _encode({"error": text.encode("utf-8", "replace").decode()}) + b"\n"
 
 
 async def answer(send: Send, status: int, body: bytes, headers: Sequence[Header]) -> None:
