@@ -19,6 +19,7 @@ from gristmill.native.administration import (
     TokenRoutes,
 )
 from gristmill.native.jobs import JobRoutes
+from gristmill.native.objects import KeyValueRoutes, LoginRoutes, ObjectRoutes, UsageRoutes
 from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.services.house import House
@@ -34,6 +35,10 @@ ROUTES = (
     ImageRoutes,
     TokenRoutes,
     DeclarationRoutes,
+    ObjectRoutes,
+    KeyValueRoutes,
+    UsageRoutes,
+    LoginRoutes,
     health.healthz,
     health.readyz,
     health.metrics,

@@ -96,6 +96,12 @@ TOKEN_BODY = _taking(
     _reference("NewToken"),
     {"a month": {"user": "alice", "scopes": ["read", "write"], "expires": "30d"}},
 )
+OBJECT_BODY = _taking(_reference("NewObject"), {"a file": {"name": "data.csv"}})
+VALUE_BODY = _taking(
+    Schema(type=OpenAPIType.STRING, description="the value, at most 16000 bytes"),
+    {"a word": "ready"},
+    "application/octet-stream",
+)
 YAML_TEXT = _taking(
     Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind"),
     {"a user": {"users": [{"name": "alice"}]}},

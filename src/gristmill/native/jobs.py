@@ -59,7 +59,13 @@ class JobRoutes(Controller):
         many = not isinstance(sent, JobSpec)
         specs = [sent] if isinstance(sent, JobSpec) else sent
         result = await house.submitter.submit(
-            Submission(specs, writer.user, idempotency_key=idempotency_key, admin=writer.admin)
+            Submission(
+                specs,
+                writer.user,
+                idempotency_key=idempotency_key,
+                admin=writer.admin,
+                caller=writer if any(spec.notify or spec.facts for spec in specs) else None,
+            )
         )
         if many:
             return Response(wire.SubmittedMany(result.ids, result.added))

@@ -1,6 +1,6 @@
 """The shapes of /v1 requests and replies. Times are UTC, sizes megabytes, durations seconds."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -228,6 +228,72 @@ class TokenList(msgspec.Struct):
     """The credentials in force."""
 
     tokens: list[TokenView]
+
+
+class ObjectView(msgspec.Struct):
+    """A stored object. size: bytes. sha256: of its bytes, in hex."""
+
+    name: str
+    size: int
+    sha256: str
+    modified_at: datetime
+
+
+class ObjectList(msgspec.Struct):
+    """Objects by name. next: give it as after for what follows, null at the end."""
+
+    objects: list[ObjectView]
+    next: str | None
+
+
+class ObjectDetail(msgspec.Struct):
+    """An object, and a URL for its bytes that is good for so many seconds."""
+
+    object: ObjectView
+    url: str
+    expires_in: float
+
+
+class NewObject(msgspec.Struct, forbid_unknown_fields=True):
+    """An object to upload. sha256: what the bytes must have. size: the most they may be."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    group: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    sha256: str | None = None
+    size: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class ObjectUpload(msgspec.Struct):
+    """Where the bytes are to be PUT, within so many seconds."""
+
+    name: str
+    url: str
+    expires_in: float
+
+
+class KeyList(msgspec.Struct):
+    """Keys in order. next: give it as after for what follows, null at the end."""
+
+    keys: list[str]
+    next: str | None
+
+
+class UsageView(msgspec.Struct):
+    """What one owner used within one project. Seconds; wall_seconds is summed over cores."""
+
+    owner: str
+    project: str
+    jobs: int
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class UsageList(msgspec.Struct):
+    """Usage by owner and project, of jobs submitted on these days."""
+
+    start: date
+    end: date
+    usage: list[UsageView]
 
 
 class AppliedView(msgspec.Struct):

@@ -123,6 +123,8 @@ class WrSection(msgspec.Struct, frozen=True, kw_only=True):
 class ProminenceSection(msgspec.Struct, frozen=True, kw_only=True):
     """The PROMINENCE interface."""
 
+    data: Annotated[bool, Declared(SWITCH, "true", "offer the object store there")]
+    kv: Annotated[bool, Declared(SWITCH, "true", "offer the key-value store there")]
     exec: Annotated[bool, Declared(SWITCH, "true", "let owners run commands inside their jobs")]
     snapshots: Annotated[
         bool, Declared(SWITCH, "true", "let owners take files out of their running jobs")

@@ -12,6 +12,7 @@ from gristmill.domain.errors import (
     ConflictError,
     NotAuthenticatedError,
     NotFoundError,
+    NotPermittedError,
     UnavailableError,
 )
 from gristmill.domain.identity import DEFAULT_SCOPES, Identity
@@ -88,7 +89,12 @@ class DeviceLogins:
         return Begun(device_code, user_code, LIFETIME)
 
     async def approve(self, who: Identity, user_code: str) -> None:
-        """Let whoever shows this code log in as who. Raises NotFoundError."""
+        """Let whoever shows this code log in as who.
+
+        Raises NotFoundError, and NotPermittedError for a job, whose own token ends with it.
+        """
+        if who.job:
+            raise NotPermittedError("a job's token cannot let others log in")
         code = user_code.strip().upper()
         if "-" not in code:
             code = f"{code[:4]}-{code[4:]}"
