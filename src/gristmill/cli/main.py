@@ -15,6 +15,7 @@ from gristmill.cli import (
     images,
     jobs,
     logs,
+    objects,
     serve,
     submit,
     tokens,
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 image_app = typer.Typer(help="Container images from folders and archives.")
+object_app = typer.Typer(help="Files kept on the server.")
 token_app = typer.Typer(help="Access tokens.")
 
 VERBATIM = {
@@ -56,13 +58,20 @@ app.command()(command(events.events))
 app.command()(command(declarations.apply))
 app.command()(command(declarations.export))
 app.command(context_settings=VERBATIM, add_help_option=False)(agents.agent)
+app.command()(command(objects.usage))
+object_app.command("put")(command(objects.put))
+object_app.command("get")(command(objects.get))
+object_app.command("list")(command(objects.show))
+object_app.command("delete")(command(objects.remove))
 image_app.command("add")(command(images.add))
 image_app.command("list")(command(images.show))
 image_app.command("remove")(command(images.remove))
 token_app.command("create")(command(tokens.create))
 token_app.command("list")(command(tokens.show))
+token_app.command("approve")(command(tokens.approve))
 token_app.command("revoke")(command(tokens.revoke))
 app.add_typer(image_app, name="image")
+app.add_typer(object_app, name="object")
 app.add_typer(token_app, name="token")
 
 

@@ -1,7 +1,7 @@
 """The server's replies as values. Times are UTC, sizes megabytes, durations seconds."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -202,6 +202,47 @@ class AgentView(_Reply, frozen=True, kw_only=True):
     runtimes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     last_seen_at: datetime | None = None
+
+
+class ObjectView(_Reply, frozen=True, kw_only=True):
+    """A stored object. size: bytes. sha256: of its bytes, in hex."""
+
+    name: str
+    size: int
+    sha256: str
+    modified_at: datetime
+
+
+class ObjectPage(_Reply, frozen=True, kw_only=True):
+    """Some objects by name. next: the name to go on after, None at the end."""
+
+    objects: tuple[ObjectView, ...]
+    next: str | None = None
+
+
+class ObjectPlace(_Reply, frozen=True, kw_only=True):
+    """A URL for an object's bytes that needs no token. expires_in: seconds."""
+
+    url: str
+    expires_in: float
+
+
+class UsageView(_Reply, frozen=True, kw_only=True):
+    """What one owner used within one project; wall_seconds is summed over cores."""
+
+    owner: str
+    project: str
+    jobs: int
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class Usage(_Reply, frozen=True, kw_only=True):
+    """What was used by jobs submitted on these days, both included."""
+
+    start: date
+    end: date
+    usage: tuple[UsageView, ...]
 
 
 class ImageView(_Reply, frozen=True, kw_only=True):
