@@ -28,7 +28,7 @@ SCANS_BY_NATURE = {
     "delete_events_before": "events leave in the order they came",
 }
 SORTED = re.compile(
-    r"take_ready|get_ready_heads|get_next_.*|get_due_.*|get_events_after|list_by_.*"
+    r"take_ready|get_ready_heads|get_next_.*|get_due_.*|get_events_after|list_by_.*|list_ended|list_kept_.*"
 )
 """Statements that return the first few of very many: an index must have them in order."""
 

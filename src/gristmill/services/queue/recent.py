@@ -105,7 +105,8 @@ class _Search:
                 found.append(listed(self._core, self._tx, rows[job]))
                 if len(found) == limit:
                     break
-        return EndedPage(found, cursor if len(ended) == most else None)
+        more = len(found) == limit or len(ended) == most
+        return EndedPage(found, cursor if more else None)
 
     def _few(self) -> list[int] | None:
         """Return the jobs with the name or a label when they are few, of whatever owner."""
