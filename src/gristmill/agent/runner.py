@@ -9,7 +9,8 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 import msgspec
 import structlog
@@ -21,17 +22,31 @@ from gristmill.agent.member import Key, Member
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
+from gristmill.agent.sandbox import FailedError, Sandbox, dress
+from gristmill.agent.sandboxes import Sandboxes
 from gristmill.agent.slots import Keep, Scratch, Slots
-from gristmill.agent.steps import environment, hook_steps, removal, resolve_home, task_steps
+from gristmill.agent.spawning import Descriptors, Helpers, spawn
+from gristmill.agent.steps import (
+    Step,
+    environment,
+    first_only,
+    hook_steps,
+    removal,
+    resolve_home,
+    task_steps,
+)
+from gristmill.agent.tee import start_tees
 from gristmill.agent.waitlist import Waitlist
 from gristmill.agent.workspace import make_workspace, prune, remove_if_empty
 from gristmill.domain.clock import Chance
-from gristmill.domain.job import JobSpec
+from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.job import JobSpec, tasks_of
 from gristmill.domain.job import Workspace as WantedWorkspace
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
     CANCELLED_BY_USER,
     COULD_NOT_START,
+    LOST,
     OVER_MEMORY,
     TaskResult,
 )
@@ -45,16 +60,6 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 
 log = structlog.get_logger()
-
-_DEFAULT_SIGNALS = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-)
-"""What the agent or Python ignore or handle must not be inherited."""
 
 _CHILD_ENDED = frozenset({signal.SIGCHLD})
 
@@ -83,6 +88,8 @@ class Runner:
         chance: Chance,
         outputs: str,
         keep: Keep,
+        helpers: Helpers,
+        sandboxes: Sandboxes,
         on_change: Callable[[], None],
     ) -> None:
         self.node, self.instance = node, instance
@@ -101,6 +108,8 @@ class Runner:
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
         self._chance, self._on_change = chance, on_change
         self._outputs, self._keep = outputs, keep
+        self._helpers, self._sandboxes = helpers, sandboxes
+        self._sidecars: dict[int, Member] = {}
         self._gpus = list(range(capacity.gpus))
         self._children = OwnChildren()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -160,10 +169,24 @@ class Runner:
             self._report(waiting)
             return
         member = self.running.get(key)
-        if member is not None and not member.cause:
+        if member is None:
+            return
+        if not member.cause:
             member.cause = cause
             member.steps.clear()
+            if member.stage is not None:
+                member.stage.cancel()
             self._ending.begin(member, self._settle)
+        elif cause == LOST and member.stage is not None:
+            member.stage.cancel()
+
+    def release(self, key: Key) -> None:
+        """Let a member end that waits for the first of its gang."""
+        for member in (*self.waitlist, *self.running.values()):
+            if member.key == key:
+                member.released = True
+                if key in self.running and not member.steps:
+                    self._settle(member)
 
     def drop(self, key: Key) -> None:
         """End a member that the server no longer wants to hear of."""
@@ -212,6 +235,15 @@ class Runner:
                 seconds = usage.ru_utime + usage.ru_stime
                 code = os.waitstatus_to_exitcode(status)
                 self._step_ended(member, code, seconds, _true_peak(usage.ru_maxrss))
+            else:
+                self._other_ended(pid, os.waitstatus_to_exitcode(status))
+
+    def _other_ended(self, pid: int, code: int) -> None:
+        owner = self._sidecars.pop(pid, None)
+        if owner is not None:
+            owner.sidecars.discard(pid)
+        else:
+            self._helpers.ended(pid, code)
 
     def _begin(self, member: Member) -> None:
         self.free.take(member.need)
@@ -219,7 +251,9 @@ class Runner:
         self.busy.set()
         self.idle.clear()
         member.began = self._chance.monotonic()
-        member.steps = task_steps(member.spec)
+        rank = member.lease.rank
+        member.steps = task_steps(member.spec, rank)
+        member.waits = rank > 0 and any(map(first_only, tasks_of(member.spec)))
         member.gpus = [self._gpus.pop(0) for _ in range(member.need.gpus)]
         member.env = environment(self._base, member.spec, member.lease, self.node, member.gpus)
         self._enter(member)
@@ -239,13 +273,35 @@ class Runner:
                 return
             entered = False
             member.cause, member.message = COULD_NOT_START, str(error)
-        if entered:
-            self._next_step(member)
-        else:
+        if not entered:
             self._settle(member)
+        elif member.sandbox is not None:
+            self._note_start(member)
+            self._stage(member, self._sandboxes.open(member, member.sandbox))
+        else:
+            self._next_step(member)
+
+    def _stage(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with the member's steps once something was awaited."""
+        member.stage = asyncio.get_running_loop().create_task(work)
+        member.stage.add_done_callback(lambda task: self._staged(member, task))
+
+    def _staged(self, member: Member, task: "asyncio.Task[None]") -> None:
+        member.stage = None
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            if not isinstance(error, FailedError | OSError | InvalidInputError):
+                log.error("stage.failed", job=member.lease.job, exc_info=error)
+            reason = error.reason if isinstance(error, FailedError) else COULD_NOT_START
+            _fail(member, reason, str(error))
+        self._next_step(member)
 
     def _enter_workdir(self, member: Member) -> bool:
         spec = member.spec
+        if spec.sandbox:
+            member.sandbox = self._sandboxes.make(member)
+            member.cwd = member.sandbox.home
+            return True
         if spec.cwd is None:
             member.cwd, member.scratch_stamp = self._scratch.take()
             return True
@@ -275,42 +331,79 @@ class Runner:
     def _next_step(self, member: Member) -> None:
         """Run the next step, or settle the member when there is none."""
         if not member.steps:
-            self._settle(member)
+            if not member.waits or member.released or member.failed or member.cause:
+                self._settle(member)
+            elif member.started_at is None:
+                self._note_start(member)
             return
-        member.current = member.steps.pop(0)
+        sandbox, step = member.sandbox, member.steps[0]
+        if sandbox is not None and self._lacks_image(member, sandbox, step):
+            self._stage(member, self._fetch_image(member, sandbox, step))
+            return
+        member.current = member.original = member.steps.pop(0)
+        self._run(member, step)
+
+    def _lacks_image(self, member: Member, sandbox: Sandbox, step: Step) -> bool:
+        """Whether the step's image is still to be fetched; if not, note how it was had."""
+        if step.task is None or step.image is None or not self._runtimes.isolates:
+            return False
+        if step.image not in sandbox.images:
+            return True
+        if member.tries == 0:
+            member.pull = sandbox.take_pulled(step.image)
+        return False
+
+    def _run(self, member: Member, step: Step) -> None:
         try:
-            pid = self._spawn(member)
-        except (OSError, ValueError, CannotRunError) as error:
+            if member.sandbox is not None and step.task is not None:
+                member.current = step = dress(member.sandbox, member.spec, step)
+            pid = self._spawn(member, step)
+        except (OSError, ValueError, CannotRunError, InvalidInputError) as error:
             self._could_not_run(member, error)
+            return
+        if step.kind == "sidecar":
+            self._sidecars[pid] = member
+            member.sidecars.add(pid)
+            member.note_process(pid)
+            self._next_step(member)
             return
         self._by_pid[pid] = member
         member.pid = pid
+        if step.task is not None:
+            member.ran = True
         if member.started_at is None:
             self._note_start(member)
+        elif member.first_pid == 0:
+            member.first_pid = pid
 
-    def _spawn(self, member: Member) -> int:
-        step, slot = member.current, member.slot
-        assert step is not None
+    async def _fetch_image(self, member: Member, sandbox: Sandbox, step: Step) -> None:
+        try:
+            sandbox.pulled = await self._sandboxes.fetch_image(member, sandbox, step)
+        except FailedError as error:
+            if step.kind != "sidecar":
+                member.results.append(TaskResult(None, 0.0, 0.0, 0, 0, "failed"))
+            if not member.spec.ignore_task_failures:
+                raise
+            sandbox.late_cause, sandbox.late_message = error.reason, str(error)
+            member.steps.pop(0)
+
+    def _spawn(self, member: Member, step: Step) -> int:
+        slot = member.slot
         assert slot is not None
         words, env, cwd = self._runtimes.prepare(member, step)
-        os.chdir(cwd)
+        stdout, stderr = slot.stdout.descriptor, slot.stderr.descriptor
         member.step_began = self._chance.monotonic()
+        if step.tee is None:
+            return spawn(words, env, cwd, Descriptors(self._null, stdout, stderr))
+        sandbox = member.sandbox
+        path = os.path.join(member.cwd, step.tee) if sandbox is None else sandbox.on_node(step.tee)
+        tees = start_tees(self._helpers, path, member.env, stdout, stderr)
         try:
-            return os.posix_spawnp(
-                words[0],
-                words,
-                env,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, self._null, 0),
-                    (os.POSIX_SPAWN_DUP2, slot.stdout.descriptor, 1),
-                    (os.POSIX_SPAWN_DUP2, slot.stderr.descriptor, 2),
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
-            )
+            pid = spawn(words, env, cwd, Descriptors(self._null, tees.stdout, tees.stderr))
         finally:
-            os.chdir("/")
+            tees.close()
+        member.tees = tees
+        return pid
 
     def _note_start(self, member: Member) -> None:
         member.started_at = self._chance.now()
@@ -324,12 +417,8 @@ class Runner:
             log.info("hook.failed", job=member.lease.job, error=str(error))
             self._next_step(member)
             return
-        member.failed = True
-        member.steps.clear()
-        if isinstance(error, CannotRunError):
-            member.cause, member.message = error.reason, str(error)
-        else:
-            member.cause, member.message = COULD_NOT_START, str(error)
+        reason = error.reason if isinstance(error, CannotRunError) else COULD_NOT_START
+        _fail(member, reason, str(error))
         self._settle(member)
 
     def _step_ended(self, member: Member, code: int, cpu: float, peak_kb: int) -> None:
@@ -343,20 +432,27 @@ class Runner:
             return
         if code != 0 and member.tries < step.retries and not member.cause:
             member.tries += 1
-            member.steps.insert(0, step)
+            assert member.original is not None
+            member.steps.insert(0, member.original)
+        else:
+            member.results.append(TaskResult(code, wall, cpu, peak_kb, member.tries, *member.pull))
+            member.tries = 0
+            if code != 0:
+                member.failed = True
+                if not member.spec.ignore_task_failures:
+                    member.steps.clear()
+        if member.tees is None:
             self._next_step(member)
             return
-        member.results.append(TaskResult(code, wall, cpu, peak_kb, member.tries))
-        member.tries = 0
-        if code != 0:
-            member.failed = True
-            member.steps.clear()
-        self._next_step(member)
+        tees, member.tees = member.tees, None
+        self._stage(member, tees.finish())
 
     def _settle(self, member: Member) -> None:
         """Report a member whose last step is over, once nothing of it lives any more."""
         # Both the last process and the end of the ending come here, in either order.
         if self.running.get(member.key) is not member:
+            return
+        if member.stage is not None:
             return
         if member.ending is not None and not member.ending.done():
             return
@@ -366,6 +462,13 @@ class Runner:
             self._ending.begin(member, self._settle)
             return
         if member.hooks_due and self._hooks_begin(member):
+            return
+        sandbox = member.sandbox
+        if sandbox is not None and not sandbox.closed:
+            sandbox.closed, member.ending = True, None
+            if sandbox.late_cause:
+                _fail(member, sandbox.late_cause, sandbox.late_message)
+            self._stage(member, self._sandboxes.close(member, sandbox))
             return
         self._report(member)
 
@@ -392,6 +495,8 @@ class Runner:
         """Whether processes of the member outlived its last command."""
         if member.first_pid == 0:
             return False
+        if member.sidecars:
+            return True
         try:
             os.killpg(member.pid, 0)
         except ProcessLookupError:
@@ -431,6 +536,14 @@ class Runner:
             self._scratch.give_back(member.cwd, member.scratch_stamp)
         if member.workspace is not None and not os.path.lexists(member.workspace.root):
             prune(member.workspace.root, resolve_home(member.spec.cwd or ""))
+
+
+def _fail(member: Member, reason: str, message: str) -> None:
+    """Let a member fail, for this reason if there is none yet."""
+    member.failed = True
+    member.steps.clear()
+    if not member.cause:
+        member.cause, member.message = reason, message
 
 
 def _true_peak(peak_kb: int) -> int:

@@ -41,6 +41,8 @@ class ContainerRun(msgspec.Struct, frozen=True, kw_only=True):
     engine needs during the run; the caller removes it after. argv: the words to run, None for
     the image's entrypoint and command. env: beyond the image's own. workdir: absolute, made
     when it is missing. network: the node's network, or none. gpus: indices of the devices.
+    shared: one of several that see each other's processes and memory, started as such by an
+    engine with ``shares``.
     """
 
     image: Image | str
@@ -52,6 +54,7 @@ class ContainerRun(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str | None = None
     network: bool = True
     gpus: tuple[int, ...] = ()
+    shared: bool = False
 
 
 class ContainerEngine(Protocol):

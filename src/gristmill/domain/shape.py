@@ -7,7 +7,6 @@ from typing import NamedTuple
 from gristmill.domain.learning import Override, settle
 from gristmill.domain.resources import Capacity, need
 
-
 AnyOf = tuple[tuple[str, tuple[str, ...]], ...]
 
 
