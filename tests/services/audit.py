@@ -168,6 +168,7 @@ def _check_workflows(url: str, jobs: dict[int, _Job]) -> None:
         assert (ended[workflow] is not None) == (WorkflowState(state) in ENDED)
         assert queued > 0 or ended[workflow] is not None, f"workflow {workflow} hangs"
         assert (state == WorkflowState.COMPLETED) <= (done == total)
+        assert (state == WorkflowState.FAILED) <= (failed > 0), f"why did {workflow} fail?"
 
 
 def _phase(state: JobState, reason: str | None, unmet: int) -> str:

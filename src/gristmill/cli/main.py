@@ -20,6 +20,7 @@ from gristmill.cli import (
     submit,
     tokens,
     waiting,
+    workflows,
 )
 from gristmill.cli.session import command
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 image_app = typer.Typer(help="Container images from folders and archives.")
 object_app = typer.Typer(help="Files kept on the server.")
 token_app = typer.Typer(help="Access tokens.")
+workflow_app = typer.Typer(help="Jobs that wait for one another, as one.")
 
 VERBATIM = {
     "allow_extra_args": True,
@@ -73,6 +75,14 @@ token_app.command("revoke")(command(tokens.revoke))
 app.add_typer(image_app, name="image")
 app.add_typer(object_app, name="object")
 app.add_typer(token_app, name="token")
+workflow_app.command("submit")(command(workflows.submit))
+workflow_app.command("status")(command(workflows.status))
+workflow_app.command("graph")(command(workflows.graph))
+workflow_app.command("list")(command(workflows.show))
+workflow_app.command("wait")(command(workflows.wait))
+workflow_app.command("cancel")(command(workflows.cancel))
+workflow_app.command("retry")(command(workflows.retry))
+app.add_typer(workflow_app, name="workflow")
 
 
 def _print_version(wanted: bool) -> None:

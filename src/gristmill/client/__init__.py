@@ -18,6 +18,7 @@ from gristmill.domain.errors import (
 from gristmill.domain.job import Hook, Hooks, JobSpec, Task
 from gristmill.domain.resources import Resources
 from gristmill.domain.retry import RetryPolicy
+from gristmill.domain.workflow import WorkflowSpec
 
 __all__ = [
     "AsyncClient",
@@ -38,4 +39,5 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "WaitTimeoutError",
+    "WorkflowSpec",
 ]

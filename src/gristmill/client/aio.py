@@ -36,6 +36,7 @@ from gristmill.client.models import (
     Usage,
     Where,
 )
+from gristmill.client.workflows import AsyncWorkflows
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.job import JobSpec
@@ -65,6 +66,7 @@ class AsyncClient:
     ) -> None:
         self._connection = AsyncConnection(find(url, token, home=home), timeout, patience, chance)
         self._ask = self._connection.ask
+        self.workflows = AsyncWorkflows(self._connection)
         self.location = self._connection.location
 
     async def __aenter__(self) -> Self:

@@ -31,7 +31,8 @@ class _Reply(msgspec.Struct, frozen=True, kw_only=True):
 class JobView(_Reply, frozen=True, kw_only=True):
     """One job as lists show it. command: the first task's text, shortened.
 
-    ready_at: the time a delayed job waits for. attempts: how often it was started.
+    ready_at: the time a delayed job waits for. attempts: how often it was started. workflow,
+    node, instance: where it stands in a workflow, if it is part of one.
     """
 
     id: int
@@ -60,6 +61,9 @@ class JobView(_Reply, frozen=True, kw_only=True):
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     key: str | None = None
+    workflow: int | None = None
+    node: str | None = None
+    instance: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -310,6 +314,7 @@ class JobFilters(TypedDict, total=False):
     name: str | None
     label: Mapping[str, str]
     dialect: str | None
+    workflow: int | None
     order: Literal["oldest", "newest"]
     limit: int
 

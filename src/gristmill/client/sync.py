@@ -34,6 +34,7 @@ from gristmill.client.models import (
     Usage,
     Where,
 )
+from gristmill.client.workflows import Workflows
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.job import JobSpec
@@ -63,6 +64,7 @@ class Client:
     ) -> None:
         self._connection = Connection(find(url, token, home=home), timeout, patience, chance)
         self._ask = self._connection.ask
+        self.workflows = Workflows(self._connection)
         self.location = self._connection.location
 
     def __enter__(self) -> Self:

@@ -22,6 +22,7 @@ from gristmill.native.jobs import JobRoutes
 from gristmill.native.objects import KeyValueRoutes, LoginRoutes, ObjectRoutes, UsageRoutes
 from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
+from gristmill.native.workflows import WorkflowRoutes
 from gristmill.services.house import House
 
 LARGEST_BODY = 8 << 20
@@ -29,6 +30,7 @@ LARGEST_BODY = 8 << 20
 
 ROUTES = (
     JobRoutes,
+    WorkflowRoutes,
     OutputRoutes,
     EventRoutes,
     AgentRoutes,

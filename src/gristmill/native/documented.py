@@ -88,6 +88,26 @@ JOB_OR_JOBS = _taking(
 CHOICE = _taking(
     _reference("JobChoice"), {"by id": {"ids": [1, 2]}, "by group": {"group": "first try"}}
 )
+WORKFLOW_BODY = _taking(
+    _reference("WorkflowSpec"),
+    {
+        "a sweep": {
+            "name": "scan",
+            "jobs": {
+                "point": {"command": "python3 point.py --energy $energy"},
+                "plot": {"command": "python3 plot.py"},
+            },
+            "after": {"plot": ["point"]},
+            "factories": [
+                {
+                    "type": "sweep",
+                    "jobs": ["point"],
+                    "parameters": [{"name": "energy", "start": 1, "end": 2, "step": 0.1}],
+                }
+            ],
+        }
+    },
+)
 IMAGE_BODY = _taking(
     _reference("NewImage"),
     {"archive": {"name": "busybox", "path": "/srv/images/busybox.tar"}},

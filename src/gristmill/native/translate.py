@@ -98,7 +98,7 @@ def job_view(listed: Listed, hostnames: Hostnames) -> wire.JobView:
 
 
 def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
-    row, words = listed.row, listed.words
+    row, words, place = listed.row, listed.words, listed.place
     head, spec = row.head, row.spec
     return {
         "id": head.id,
@@ -123,6 +123,9 @@ def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
         "agent": head.agent_id,
         "hostname": hostnames.get(head.agent_id) if head.agent_id is not None else None,
         "key": row.key,
+        "workflow": place.workflow if place else None,
+        "node": place.node if place else None,
+        "instance": place.instance if place else None,
     }
 
 

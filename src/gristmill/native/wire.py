@@ -21,7 +21,10 @@ class ResourcesView(msgspec.Struct):
 
 
 class JobView(msgspec.Struct):
-    """A job at a glance. command: its first task, shortened."""
+    """A job at a glance. command: its first task, shortened.
+
+    workflow, node, instance: where it stands in a workflow; instance counts from 0.
+    """
 
     id: int
     name: str
@@ -45,6 +48,9 @@ class JobView(msgspec.Struct):
     agent: int | None
     hostname: str | None
     key: str | None
+    workflow: int | None
+    node: str | None
+    instance: int | None
 
 
 class TaskView(msgspec.Struct):
