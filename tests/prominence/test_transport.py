@@ -112,7 +112,7 @@ def test_any_scheme_word_will_do(idle: Prominence, scheme: str) -> None:
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer a.b.c", "token nonsense", "Bearer \xff"])
 def test_who_is_nobody(idle: Prominence, value: str) -> None:
     job = idle.run("true")
-    headers = {"Authorization": value.encode("latin-1")}
+    headers = {b"Authorization": value.encode("latin-1")}
     for method, path in (("GET", "/jobs"), ("POST", "/jobs"), ("DELETE", f"/jobs/{job}")):
         reply = idle.client.request(method, path, headers=headers, content=b"{}")
         assert reply.status_code == 401

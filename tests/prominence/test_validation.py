@@ -286,7 +286,7 @@ def test_a_description_that_is_no_object(given: Any) -> None:
 
 
 def test_the_first_problem_is_told() -> None:
-    broken = dict(GOOD)
+    broken: dict[str, Any] = dict(GOOD)
     for key, value, text in reversed(IN_ORDER):
         broken[key] = value
         with pytest.raises(RefusedError) as refused:

@@ -138,9 +138,14 @@ def _outputs(
         for output in (details.outputs if details is not None else ())
         if output.folder == folder and output.size >= 0
     }
+    staging = job.row.spec.staging
+    asked: Sequence[str] = names
+    if staging is not None:
+        # Of an instance, the description still has the names with their parameters in them.
+        asked = staging.output_dirs if folder else staging.output_files
     found: list[Json] = []
-    for name in names:
-        output = kept.get(name)
+    for name, path in zip(names, asked, strict=True):
+        output = kept.get(path)
         if output is None:
             found.append({"name": name, "url": ""})
         else:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from gristmill.dialects.prominence.data_names import space_of
 from gristmill.dialects.prominence.errors import bad
 from gristmill.dialects.prominence.translate import is_url, names_object
-from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.errors import InvalidInputError, NotPermittedError
 from gristmill.domain.identity import Identity
-from gristmill.domain.objects import Space
 from gristmill.services.objects.store import Objects
 
 
@@ -28,11 +28,8 @@ def _named(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 async def _exists(objects: Objects, who: Identity, name: str) -> bool:
-    group, separator, rest = name.partition("/")
-    if separator and group not in who.groups:
-        return False
-    space = Space.group(group) if separator else Space.user(who.user)
     try:
-        return await objects.find(space, rest if separator else name) is not None
-    except InvalidInputError:
+        space, below = space_of(who, name)
+    except (InvalidInputError, NotPermittedError):
         return False
+    return await objects.find(space, below) is not None
