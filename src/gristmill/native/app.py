@@ -18,6 +18,7 @@ from gristmill.native.administration import (
     ImageRoutes,
     TokenRoutes,
 )
+from gristmill.native.inside import InsideRoutes
 from gristmill.native.jobs import JobRoutes
 from gristmill.native.objects import KeyValueRoutes, LoginRoutes, ObjectRoutes, UsageRoutes
 from gristmill.native.openapi import describe
@@ -30,6 +31,7 @@ LARGEST_BODY = 8 << 20
 
 ROUTES = (
     JobRoutes,
+    InsideRoutes,
     WorkflowRoutes,
     OutputRoutes,
     EventRoutes,

@@ -88,6 +88,8 @@ JOB_OR_JOBS = _taking(
 CHOICE = _taking(
     _reference("JobChoice"), {"by id": {"ids": [1, 2]}, "by group": {"group": "first try"}}
 )
+COMMAND_BODY = _taking(_reference("Command"), {"look around": {"argv": ["ls", "-l"]}})
+SNAPSHOT_BODY = _taking(_reference("SnapshotWish"), {"a folder": {"path": "results"}})
 WORKFLOW_BODY = _taking(
     _reference("WorkflowSpec"),
     {

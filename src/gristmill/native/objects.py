@@ -70,7 +70,7 @@ class ObjectRoutes(Controller):
         url = house.objects.put_url(
             _space(writer, new.group),
             new.name,
-            _base(request, house),
+            base_of(request, house),
             UPLOAD_LIFETIME,
             sha256=new.sha256,
             size=new.size,
@@ -91,7 +91,7 @@ class ObjectRoutes(Controller):
         found = await house.objects.find(space, plain)
         if found is None:
             raise NotFoundError(f"there is no object {plain[:200]!r}")
-        url = house.objects.get_url(space, plain, _base(request, house), DOWNLOAD_LIFETIME)
+        url = house.objects.get_url(space, plain, base_of(request, house), DOWNLOAD_LIFETIME)
         return wire.ObjectDetail(object_view(found), url, DOWNLOAD_LIFETIME)
 
     @delete("/{name:path}", summary="Remove an object")
@@ -207,7 +207,8 @@ def _space(who: Identity, group: str | None) -> Space:
     return Space.group(group)
 
 
-def _base(request: AnyRequest, house: House) -> str:
+def base_of(request: AnyRequest, house: House) -> str:
+    """Return the base URL under which this client reaches the server."""
     return house.reach.for_client(request.scope["scheme"], request.headers.get("host", ""))
 
 

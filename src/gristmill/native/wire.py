@@ -322,6 +322,33 @@ class Info(msgspec.Struct):
     home: str | None
 
 
+class Command(msgspec.Struct, forbid_unknown_fields=True):
+    """A command to run in a running job. limit: seconds."""
+
+    argv: Annotated[list[str], msgspec.Meta(min_length=1, max_length=1000)]
+    limit: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+
+
+class CommandResult(msgspec.Struct):
+    """What it came to. exit_code: null when it ran out of time. output: both streams."""
+
+    exit_code: int | None
+    output: str
+
+
+class SnapshotWish(msgspec.Struct, forbid_unknown_fields=True):
+    """What to pack: a path in the job's folder, or where an artifact is shown."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class Snapshot(msgspec.Struct):
+    """Where the packed files are, for so many seconds."""
+
+    url: str
+    expires_in: float
+
+
 class ErrorDetail(msgspec.Struct, omit_defaults=True):
     """What is wrong and where."""
 
