@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -91,10 +92,14 @@ class Blobs:
         return Draft(blob, self._incoming / blob)
 
     def settle(self, blob: str) -> None:
-        """Move bytes to their own place, now that a name has them."""
+        """Move bytes to their own place, now that a name has them.
+
+        They may be gone again already, when the name was given to others meanwhile.
+        """
         place = self._place(blob)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._incoming / blob).rename(place)
+        with suppress(FileNotFoundError):
+            (self._incoming / blob).rename(place)
 
     def open(self, blob: str) -> BinaryIO:
         """Return the bytes for reading; whoever has them open can read them to their end.
@@ -111,8 +116,9 @@ class Blobs:
 
     def remove(self, blob: str) -> None:
         """Remove bytes that no name has any more; gone already is as good."""
-        self._place(blob).unlink(missing_ok=True)
+        # In the order in which bytes move: a move under way cannot slip past both.
         (self._incoming / blob).unlink(missing_ok=True)
+        self._place(blob).unlink(missing_ok=True)
 
     def _place(self, blob: str) -> Path:
         return self._folder / "kept" / blob[:2] / blob

@@ -228,6 +228,7 @@ class _Batch:
         if self._submission.caller is not None:
             at_home = [first + index for index in new if specs[index].sandbox]
             self._keep_caller(self._submission.caller, at_home)
+            self._note_whom_to_tell(self._submission.caller.email, first, new)
         self._close()
         return Submitted(ids, len(new), first)
 
