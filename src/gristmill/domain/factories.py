@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from gristmill.domain.errors import InvalidInputError
-from gristmill.domain.job import Name, Text, Word
+from gristmill.domain.job import Name, Word
 
 MOST_INSTANCES = 100_000
 """Jobs of one workflow, its factories worked out."""
@@ -20,7 +20,9 @@ _TOLERANCE = Decimal("1e-9")
 """Of a step: how far beyond its end a range may reach, for ends that were rounded."""
 
 Value = str | int | float
-Number = int | float
+Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+Number = Whole | float
+ValueText = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"^[^\x00]*\Z")]
 ParameterName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z")
 ]
@@ -56,7 +58,7 @@ class Series(_Strict, frozen=True, kw_only=True, gc=False):
     """Values one after another."""
 
     name: ParameterName
-    values: Annotated[tuple[Annotated[str, msgspec.Meta(max_length=4096)] | int | float, ...],
+    values: Annotated[tuple[ValueText | Whole | float, ...],
                       msgspec.Meta(min_length=1, max_length=MOST_INSTANCES)]  # fmt: skip
 
 
@@ -206,7 +208,7 @@ def _exact(number: Number) -> Decimal:
     return Decimal(repr(number))
 
 
-def _plain(value: Text | Number) -> Value:
+def _plain(value: Value) -> Value:
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_EXACT:
         return int(value)
     return value

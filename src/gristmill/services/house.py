@@ -42,6 +42,7 @@ from gristmill.services.users import Users
 from gristmill.services.waiting import pause
 from gristmill.services.waits import Waits
 from gristmill.services.workflows.book import Workflows
+from gristmill.services.workflows.mail import mail_at_end
 from gristmill.store.database import Database
 
 PAUSE_AFTER_DEFECT = 1.0
@@ -112,6 +113,7 @@ class House:
         self.usage = Accounting(self.core)
         self.mailer = Mailer(database, chance, post, admin_mail)
         self.notifications = Notifications(self.core, self.mailer)
+        self.core.on_workflow_end.append(mail_at_end(self.notifications))
         self.device_logins = DeviceLogins(database, chance, self.tokens, keyring.signing_key)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)

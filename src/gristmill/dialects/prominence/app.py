@@ -13,6 +13,7 @@ from gristmill.dialects.prominence.login import LoginRooms
 from gristmill.dialects.prominence.output import Output
 from gristmill.dialects.prominence.routes import Endpoint, OpenEndpoint, Routes
 from gristmill.dialects.prominence.workers import WorkerRooms
+from gristmill.dialects.prominence.workflow_rooms import WorkflowRooms
 from gristmill.services.house import House
 
 
@@ -32,6 +33,7 @@ def create_prominence_app(house: House, settings: ProminenceSettings) -> App:
     endpoints: list[Endpoint | OpenEndpoint] = [
         *JobRooms(house).endpoints(),
         *Output(house).endpoints(),
+        *WorkflowRooms(house).endpoints(),
         *inside.endpoints(),
         *Data(house, enabled=settings.data).endpoints(),
         *KeyValueRooms(house, enabled=settings.kv).endpoints(),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.domain.workflow import ENDED, WorkflowState
@@ -125,6 +126,30 @@ class Workflows(WorkflowSubmitter):
         Raises NotFoundError when one does not exist for this caller; then nothing is changed.
         """
         return await self._core.database.write(lambda tx: self._cancel(tx, who, ids))
+
+    async def end_active(self, who: Identity, ids: Sequence[int], dialect: Dialect) -> list[int]:
+        """End those of the workflows that can be, of one dialect; return their ids."""
+
+        def work(tx: Transaction) -> list[int]:
+            there = get_workflows(tx, list(dict.fromkeys(ids)))
+            owner = self._core.words.find(tx, who.user)
+            mine = [
+                number
+                for number, row in there.items()
+                if row.owner_id == owner and row.dialect == dialect
+            ]
+            return self._cancel(tx, who, mine).ids
+
+        return await self._core.database.write(work)
+
+    async def exists(self, workflow: int, dialect: Dialect) -> bool:
+        """Whether there is such a workflow of anybody's, submitted through this dialect."""
+
+        def look(tx: Transaction) -> bool:
+            row = get_workflows(tx, [workflow]).get(workflow)
+            return row is not None and row.dialect == dialect
+
+        return await self._core.database.read(look)
 
     async def unpin(self, who: Identity, workflow: int) -> bool:
         """List the workflow no more once it has ended; whether that changed anything."""

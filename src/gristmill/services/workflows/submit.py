@@ -20,6 +20,7 @@ from gristmill.services.workflows.planning import Node, Plan, parents_of, plan
 from gristmill.store.database import Transaction
 from gristmill.store.events import append_event
 from gristmill.store.jobs import get_specs, take_job_ids
+from gristmill.store.mail import insert_notifications
 from gristmill.store.workflows import (
     WorkflowRow,
     encode,
@@ -36,7 +37,8 @@ _RERUNNABLE = frozenset({WorkflowState.FAILED, WorkflowState.CANCELLED})
 class WorkflowSubmission(NamedTuple):
     """What is handed in. data: a dialect's own bytes; node_data: the same for each name.
 
-    pinned: stays among the active workflows after its end, until it is unpinned.
+    pinned: stays among the active workflows after its end, until it is unpinned. notify: the
+    address that a mail goes to when it has ended.
     """
 
     spec: WorkflowSpec
@@ -46,6 +48,7 @@ class WorkflowSubmission(NamedTuple):
     data: bytes | None = None
     node_data: Mapping[str, bytes] = MappingProxyType({})
     pinned: bool = False
+    notify: str = ""
     idempotency_key: str | None = None
     rerun_of: int | None = None
 
@@ -72,8 +75,12 @@ class WorkflowSubmitter:
         planned = await asyncio.to_thread(plan, submission.spec)
         return await self._insert(submission, planned)
 
-    async def rerun(self, who: Identity, workflow: int) -> int:
+    async def rerun(
+        self, who: Identity, workflow: int, *, pinned: bool = False, notify: str = ""
+    ) -> int:
         """Run what did not succeed as a new workflow; return its id.
+
+        pinned, notify: as in a submission.
 
         Raises ConflictError while the workflow goes on, and when all of it succeeded.
         """
@@ -84,7 +91,8 @@ class WorkflowSubmitter:
                 raise ConflictError(f"workflow {workflow} is {row.state.word}")
             if row.queued:
                 raise ConflictError(f"{row.queued} jobs of workflow {workflow} are being ended")
-            return submission._replace(rerun_of=workflow), _rest(tx, row, submission.spec)
+            again = submission._replace(rerun_of=workflow, pinned=pinned, notify=notify)
+            return again, _rest(tx, row, submission.spec)
 
         submission, planned = await self._core.database.read(look)
         return await self._insert(submission, planned)
@@ -140,6 +148,9 @@ class WorkflowSubmitter:
                 return int(earlier[0])
         workflow = take_job_ids(tx, 1)
         _insert_workflow(tx, workflow, owner, now, submission, planned)
+        if submission.notify:
+            insert_notifications(tx, [(workflow, submission.notify)])
+            tx.after_commit(self._core.signals.notify.set)
         first = take_node_ids(tx, len(planned.nodes))
         _insert_nodes(tx, workflow, first, planned, submission.node_data)
         append_event(tx, now, "workflow.pending", [], {"workflow": workflow})
