@@ -48,14 +48,15 @@ class Preparing:
         self._registry.get(question.agent, question.instance)
         held = question.held
 
-        def work(tx: Transaction) -> tuple[JobHead, JobSpec, Identity]:
+        def work(tx: Transaction) -> tuple[int, JobSpec, Identity]:
             check_holds(tx, question.agent, held)
             head = get_head(tx, held.job)
             assert head is not None
             spec = get_specs(tx, [held.job])[held.job]
-            return head, spec, caller_of(self._core, tx, held.job, head.owner_id)
+            who = caller_of(self._core, tx, held.job, head.owner_id)
+            return self._workflow(tx, head), spec, who
 
-        head, spec, who = await self._core.database.read(work)
+        workflow, spec, who = await self._core.database.read(work)
         logins = {
             number: (task.credential.username, self._open(task.credential.token, who))
             for number, task in enumerate(spec.tasks)
@@ -67,7 +68,7 @@ class Preparing:
             logins,
             [self._open(storage.secret, who) for storage in spec.storage],
             {url: place for url in _references(spec) if (place := self._find(url, who))},
-            _workflow(head),
+            workflow,
         )
 
     async def places(self, question: Question) -> Places:
@@ -78,6 +79,9 @@ class Preparing:
         return Places(
             [self._objects.put_url(space, name, base, STORE_LIFETIME) for name in question.outputs]
         )
+
+    def _workflow(self, tx: Transaction, head: JobHead) -> int:
+        return self._core.nodes.get(tx, head.node_id).workflow_id if head.node_id else 0
 
     def _open(self, secret: str, who: Identity) -> str:
         return opened(secret, self._box, who.user)
@@ -107,6 +111,3 @@ def _references(spec: JobSpec) -> set[str]:
         found.update(artifact.url for artifact in spec.staging.artifacts)
     return {url for url in found if url is not None and url.startswith(OBJECT_SCHEME)}
 
-
-def _workflow(head: JobHead) -> int:
-    return getattr(head, "workflow_id", None) or 0
