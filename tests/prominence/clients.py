@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.e2e.harness import LIMIT, environment
@@ -45,26 +45,38 @@ class Cli:
     def __init__(
         self, client: tuple[str, str], talk: Prominence, home: Path, variables: Mapping[str, str]
     ) -> None:
-        self._program = str(installed(client) / "bin" / "prominence")
+        self.client = client
+        self._binaries = installed(client) / "bin"
+        self.program = str(self._binaries / "prominence")
         self.home = home
         self._variables = {"HOME": str(home), "PROMINENCE_URL": talk.root, **variables}
 
-    def start(self, *words: str, cwd: Path | None = None) -> "subprocess.Popen[str]":
+    def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command."""
+        return self._start(Path(self.program), words)
+
+    def _start(self, program: Path, words: Sequence[str]) -> "subprocess.Popen[str]":
         variables = {name: value for name, value in environment().items() if "PROMIN" not in name}
         return subprocess.Popen(
-            [self._program, *words],
+            [str(program), *words],
             env={**variables, **self._variables},
-            cwd=cwd or self.home,
+            cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, *words: str, fails: bool = False, cwd: Path | None = None) -> str:
+    def run(self, *words: str, fails: bool = False) -> str:
         """Run a command to its end; return what it said."""
-        with self.start(*words, cwd=cwd) as process:
+        return self._run(Path(self.program), words, fails=fails)
+
+    def python(self, script: str) -> str:
+        """Run a script where the client's package can be imported; return what it said."""
+        return self._run(self._binaries / "python", ["-c", script], fails=False)
+
+    def _run(self, program: Path, words: Sequence[str], *, fails: bool) -> str:
+        with self._start(program, words) as process:
             said, _ = process.communicate(timeout=LIMIT)
         assert "Traceback" not in said, said
         assert bool(process.returncode) == fails, (words, process.returncode, said)
