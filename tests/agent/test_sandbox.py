@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.containers.engines import detect
+from gristmill.containers.engines import PROGRAMS, detect
 from gristmill.containers.run import ContainerEngine
 from gristmill.domain.job import JobSpec, Task
 from gristmill.domain.outcome import (
@@ -119,6 +119,31 @@ def test_tasks_share_home_and_tmp_and_nothing_of_them_stays(ward: Ward) -> None:
         "/home/user/deep/er",
         "kept",
     ]
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in {"bubblewrap"}])
+def test_every_engine_shows_the_same(name: str, tmp_path: Path, shelf: Shelf) -> None:
+    engine = detect(name)
+    if engine is None:
+        pytest.skip(f"{name} does not work here")
+    (shelf.folder / "tree" / "data").mkdir(parents=True)
+    (shelf.folder / "tree" / "data" / "inner").write_text("inner\n")
+    tar_of(shelf.folder / "tree", shelf.folder / "packed.tar.gz", "w:gz")
+    artifact = Artifact(url=f"{shelf.url}/packed.tar.gz", directory="data", inside="/mnt/d")
+    (end,) = Ward(tmp_path, engine, shelf).run(
+        job(
+            task("echo kept > file; echo also > /tmp/t"),
+            task("pwd; echo $HOME $TMPDIR $MINE; cat file /tmp/t /mnt/d/inner; echo out > out"),
+            staging=Staging(artifacts=(artifact,), output_files=("out",)),
+            env={"MINE": "mine"},
+        ),
+        grace=0.2,
+    )
+    assert end.succeeded, (end.reason, end.message, end.stderr)
+    assert text(end).splitlines() == [
+        "/home/user", "/home/user /tmp mine", "kept", "also", "inner",
+    ]  # fmt: skip
+    assert (shelf.folder / "put" / "1" / "out").read_text() == "out\n"
 
 
 def test_facts_are_told_under_chosen_names_and_substituted(ward: Ward) -> None:

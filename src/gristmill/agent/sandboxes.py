@@ -1,7 +1,7 @@
 """What happens around the tasks of a job in a sandbox: files in, images, files out."""
 
 import os
-import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,8 +66,7 @@ class Sandboxes:
         authority: str = "",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in folder.iterdir():
-            shutil.rmtree(left, ignore_errors=True)
+        clear_away(folder)
         self._folder, self._runtimes, self._helpers = folder, runtimes, helpers
         self._questions, self._chance, self._authority = questions, chance, authority
         self._storages = Storages(helpers, chance)
@@ -76,7 +75,6 @@ class Sandboxes:
         """Make a member's folders. Raises OSError."""
         job, attempt, rank = member.key
         path = self._folder / f"{job}.{attempt}.{rank}"
-        shutil.rmtree(path, ignore_errors=True)
         sandbox = Sandbox(str(path), self._runtimes.isolates)
         sandbox.make()
         return sandbox
@@ -307,6 +305,19 @@ def _shown(sandbox: Sandbox, artifact: Artifact) -> Bind:
         what = f"there is no {artifact.directory!r} in what was fetched"
         raise FailedError(ARTIFACT_UNPACK_FAILED, what)
     return Bind(path, artifact.inside.rstrip("/"))
+
+
+def clear_away(folder: Path) -> None:
+    """Remove what an earlier agent left, but nothing of storage that is still mounted there."""
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
+        mounted = [line.split(" ")[1] for line in file]
+    for place in mounted:
+        if place.startswith(f"{folder}/"):
+            subprocess.run(["/bin/umount", "--lazy", place], capture_output=True, check=False)
+    left = [str(entry) for entry in folder.iterdir()]
+    if left:
+        words = ["/bin/rm", "-rf", "--one-file-system", "--", *left]
+        subprocess.run(words, capture_output=True, check=False)
 
 
 def object_name(output: WantedOutput) -> str:
