@@ -207,7 +207,7 @@ def test_pi_is_calculated_in_a_container(seed_mill: Prominence) -> None:
     assert events["createTime"] <= events["startTime"] <= events["endTime"]
     execution = found["execution"]
     assert isinstance(execution["site"], str)
-    assert execution["maxMemoryUsageKB"] > 0
+    _are_numbers(execution, "maxMemoryUsageKB")
     (task,) = execution["tasks"]
     assert task["exitCode"] == 0
     assert task["retries"] == 0

@@ -169,9 +169,7 @@ def _execution(
     tasks = [_task(result) for result in first.tasks]
     if tasks:
         execution["tasks"] = tasks
-    peak = _peak_kb(nodes)
-    if peak:
-        execution["maxMemoryUsageKB"] = peak
+        execution["maxMemoryUsageKB"] = _peak_kb(nodes)
     if head.starts > 1:
         execution["retries"] = head.starts - 1
     if first.details is not None:
