@@ -231,7 +231,7 @@ def test_a_signature_permits_one_act_on_one_object_until_a_time(
         objects.read_url(signed)
     for bad in ({"sha256": "12"}, {"sha256": "g" * 64}, {"size": -1}, {"size": 1 << 60}):
         with pytest.raises(InvalidInputError):
-            objects.put_url(ANN, "a", "", 60, **bad)  # type: ignore[arg-type]
+            objects.put_url(ANN, "a", "", 60, **bad)
     for lifetime in (0, -1, 1e12, float("nan")):
         with pytest.raises(InvalidInputError):
             objects.get_url(ANN, "a", "", lifetime)
