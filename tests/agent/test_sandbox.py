@@ -2,11 +2,15 @@
 
 import asyncio
 import base64
+import contextlib
 import io
 import os
+import shutil
+import socket
+import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from gristmill.domain.outcome import (
     ARTIFACT_DOWNLOAD_FAILED,
     ARTIFACT_UNPACK_FAILED,
     IMAGE_UNAVAILABLE,
+    MOUNT_FAILED,
     NON_ZERO_EXIT,
     OVER_WALLTIME,
     STAGE_OUT_MISSING,
@@ -26,7 +31,7 @@ from gristmill.domain.outcome import (
     AttemptDetails,
 )
 from gristmill.domain.resources import Resources
-from gristmill.domain.staging import Artifact, Input, Staging
+from gristmill.domain.staging import Artifact, Input, Staging, Storage
 from gristmill.protocol.messages import Finished
 from tests.agent.shelf import Shelf, open_shelf
 from tests.agent.workshop import Workshop
@@ -57,12 +62,13 @@ class Ward:
         self.home.mkdir()
         self.rootfs = busybox_rootfs(tmp_path / "rootfs")
 
-    def run(self, *specs: JobSpec, **options: Any) -> list[Finished]:
+    def run(self, *specs: JobSpec, secrets: Sequence[str] = (), **options: Any) -> list[Finished]:
         async def go() -> list[Finished]:
             workshop = Workshop(
                 self.home, engine=self.engine, on_host=self.engine is None, **options
             )
             workshop.images.add(IMAGE, self.rootfs)
+            workshop.questions.secrets = list(secrets)
             workshop.questions.place = self.shelf.url + "/put"
             workshop.questions.objects = {
                 "object:///mine.tgz": f"{self.shelf.url}/mine.tgz?signed=1"
@@ -121,7 +127,7 @@ def test_tasks_share_home_and_tmp_and_nothing_of_them_stays(ward: Ward) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in {"bubblewrap"}])
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "bubblewrap"])
 def test_every_engine_shows_the_same(name: str, tmp_path: Path, shelf: Shelf) -> None:
     engine = detect(name)
     if engine is None:
@@ -420,3 +426,68 @@ def test_a_retried_task_keeps_what_was_wished(ward: Ward) -> None:
     (end,) = ward.run(job(again, facts={"MY_JOB": "{job}"}))
     assert end.succeeded
     assert end.tasks[0].retries == 2
+
+
+def test_an_image_in_a_squashed_file(ward: Ward) -> None:
+    if shutil.which("mksquashfs") is None:
+        pytest.skip("squashfs-tools is not installed (run scripts/system-packages)")
+    script = ward.rootfs / ".singularity.d" / "runscript"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\necho run "$@"\n')
+    app = ward.rootfs / "scif" / "apps" / "one" / "scif" / "runscript"
+    app.parent.mkdir(parents=True)
+    app.write_text('#!/bin/sh\necho app "$@"\n')
+    plain = ward.shelf.folder / "plain.sqsh"
+    subprocess.run(
+        ["mksquashfs", str(ward.rootfs), str(plain), "-quiet", "-no-progress"], check=True
+    )
+    (ward.shelf.folder / "x.sif").write_bytes(b"S" * 4096 * 3 + plain.read_bytes())
+    script.unlink()
+    url = f"{ward.shelf.url}/x.sif"
+    (end,) = ward.run(job(Task(image=url), Task(argv=("word",), image=url, app="one")))
+    assert text(end) == "run\napp word\n", (end.reason, end.message)
+
+
+def test_storage_is_mounted_while_the_job_runs(ward: Ward, tmp_path: Path) -> None:
+    if shutil.which("rclone") is None or not os.access("/dev/fuse", os.W_OK):
+        pytest.skip("rclone or /dev/fuse is not there (run scripts/system-packages)")
+    remote = tmp_path / "remote"
+    remote.mkdir()
+    (remote / "there").write_text("there\n")
+    with webdav(remote, "ann", "secret") as url:
+        good, bad = (
+            Storage(kind="webdav", url=url, username="ann", secret=secret, inside="/mnt/far")
+            for secret in ("secret", "wrong")
+        )
+        spec = task("cat /mnt/far/there; echo back > /mnt/far/back")
+        ends = ward.run(job(spec, storage=(good,)), secrets=["secret"])
+        assert text(ends[0]) == "there\n", (ends[0].reason, ends[0].message)
+        assert (remote / "back").read_text() == "back\n"
+        assert (remote / "there").exists()
+        ends = ward.run(job(task("ls /mnt/far"), storage=(bad,)), secrets=["wrong"])
+        assert not ends[0].succeeded
+    missing = Storage(kind="onedata", url="provider.example", secret="x", inside="/mnt/far")
+    if shutil.which("oneclient") is None:
+        (end,) = ward.run(job(spec, storage=(missing,)), secrets=["x"])
+        assert (end.reason, end.tasks) == (MOUNT_FAILED, [])
+
+
+@contextlib.contextmanager
+def webdav(folder: Path, user: str, password: str) -> Iterator[str]:
+    """Serve a folder by WebDAV."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["rclone", "serve", "webdav", str(folder), "--addr", f"127.0.0.1:{port}"]
+    words += ["--user", user, "--pass", password, "--config", "/dev/null"]
+    server = subprocess.Popen(words, stderr=subprocess.PIPE)
+    try:
+        assert server.stderr is not None
+        while b"Serving" not in (line := server.stderr.readline()) and line:
+            pass
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+        assert server.stderr is not None
+        server.stderr.close()

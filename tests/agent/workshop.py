@@ -38,9 +38,12 @@ class LocalQuestions(Questions):
     def __init__(self) -> None:
         self.objects: dict[str, str] = {}
         self.place = ""
+        self.secrets: list[str] = []
 
     async def prepare(self, held: Held) -> Preparation:
-        return Preparation("http://mill.example", f"token-of-{held.job}", {}, [], self.objects, 7)
+        return Preparation(
+            "http://mill.example", f"token-of-{held.job}", {}, self.secrets, self.objects, 7
+        )
 
     async def places(self, held: Held, outputs: Sequence[str]) -> list[str]:
         return [f"{self.place}/{held.job}/{name}" for name in outputs]

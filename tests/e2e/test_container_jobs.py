@@ -5,10 +5,9 @@ import os
 import shutil
 import subprocess
 import tarfile
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
@@ -178,63 +177,65 @@ def test_the_largest_of_several_numbers_of_cores_is_taken(server: RunningServer)
     assert told == [str(cores), f"{cores * 100 / 1024:g}"]
 
 
-@pytest.fixture(scope="module")
-def mpi_image(server: RunningServer) -> str:
-    """An image with a program that adds up its ranks with MPI, linked as on this machine."""
-    if shutil.which("mpicc") is None or shutil.which("mpirun") is None:
-        pytest.skip("Open MPI is not installed (run scripts/system-packages)")
+SUM = """
+#include <mpi.h>
+#include <stdio.h>
+int main(int argc, char **argv) {
+    int rank, size, sum;
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+    if (rank == 0) printf("%d ranks, sum %d\\n", size, sum);
+    MPI_Finalize();
+    return 0;
+}
+"""
+PARTS_OF_OPEN_MPI = ("lib/x86_64-linux-gnu/openmpi", "lib/x86_64-linux-gnu/pmix2", "share/openmpi")
+
+
+def add_mpi_image(server: RunningServer, flavour: str) -> str:
+    """Add an image with a program that adds up its ranks, linked as on this machine."""
+    compiler = shutil.which(f"mpicc.{flavour}")
+    if compiler is None or shutil.which(f"mpirun.{flavour}") is None:
+        pytest.skip(f"{flavour} is not installed (run scripts/system-packages)")
     with short_folder() as folder:
         root = busybox_rootfs(folder / "rootfs")
         source = folder / "sum.c"
-        source.write_text(
-            textwrap.dedent("""
-                #include <mpi.h>
-                #include <stdio.h>
-                int main(int argc, char **argv) {
-                    int rank, size, sum;
-                    MPI_Init(&argc, &argv);
-                    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-                    MPI_Comm_size(MPI_COMM_WORLD, &size);
-                    MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
-                    if (rank == 0) printf("%d ranks, sum %d\\n", size, sum);
-                    MPI_Finalize();
-                    return 0;
-                }
-            """)
-        )
-        compiler = shutil.which("mpicc.openmpi") or "mpicc"
-        subprocess.run([compiler, "-o", str(root / "bin" / "sum"), str(source)], check=True)
-        _copy_libraries(root)
-        ImageStore(server.home / "images").add("mpi", root)
-    return "mpi"
+        source.write_text(SUM)
+        done = subprocess.run([compiler, "-o", str(root / "bin" / "sum"), str(source)], check=False)
+        if done.returncode != 0:
+            pytest.skip(f"the headers of {flavour} are not installed (run scripts/system-packages)")
+        _copy_libraries(root, PARTS_OF_OPEN_MPI if flavour == "openmpi" else ())
+        ImageStore(server.home / "images").add(flavour, root)
+    return flavour
 
 
-def _copy_libraries(root: Path) -> None:
-    """Copy what the program is linked with, and Open MPI's components with what they need."""
-    components = Path("/usr/lib/x86_64-linux-gnu/openmpi")
-    pmix = Path("/usr/lib/x86_64-linux-gnu/pmix2")
-    for tree in (components, pmix, Path("/usr/share/openmpi")):
+def _copy_libraries(root: Path, parts: Sequence[str]) -> None:
+    """Copy what the program is linked with, and components with what they are linked with."""
+    loaded = [root / "bin" / "sum"]
+    for part in parts:
+        tree = Path("/usr") / part
         if tree.exists():
-            shutil.copytree(tree, root / tree.relative_to("/"), symlinks=True)
-    loaded = [root / "bin" / "sum", *components.rglob("*.so"), *pmix.rglob("*.so")]
-    needed: set[str] = set()
-    for path in loaded:
-        said = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False)
-        for line in said.stdout.splitlines():
-            needed.update(word for word in line.split() if word.startswith("/"))
-    for library in needed:
-        target = root / library.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, target)
+            shutil.copytree(tree, root / "usr" / part, symlinks=True)
+            loaded += tree.rglob("*.so")
+    said = subprocess.run(["ldd", *map(str, loaded)], capture_output=True, text=True, check=False)
+    for library in {word for word in said.stdout.split() if word.startswith("/")}:
+        if ".so" in library and not library.endswith(":"):
+            target = root / library.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, target)
 
 
+@pytest.mark.parametrize("flavour", ["openmpi", "mpich"])
 def test_mpi_processes_of_two_nodes_run_in_containers(
-    server: RunningServer, mpi_image: str
+    server: RunningServer, flavour: Literal["openmpi", "mpich"]
 ) -> None:
+    image = add_mpi_image(server, flavour)
     client = server.client()
     spec = job(
-        Task(argv=("/bin/echo", "before"), image=mpi_image, nodes="first"),
-        Task(argv=("/bin/sum",), image=mpi_image, kind="openmpi", processes=2),
+        Task(argv=("/bin/echo", "before"), image=image, nodes="first"),
+        Task(argv=("/bin/sum",), image=image, kind=flavour, processes=2),
         resources=Resources(cpus=1 if (os.cpu_count() or 1) > 1 else 0.5, nodes=2, memory=256),
     )
     number = client.submit(spec).id

@@ -159,7 +159,7 @@ def _common(run: ContainerRun, engine: str, binds: list[Bind]) -> list[str]:
     words = ["--rm", "--name", named(run.token), "--read-only", "--security-opt"]
     words += ["no-new-privileges", "--network", "host" if run.network else "none"]
     if all(bind.inside != "/tmp" for bind in binds):  # noqa: S108 - the container's own
-        words += ["--tmpfs", "/tmp:rw,exec,mode=1777"]
+        words += ["--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108 - as above
     for name, value in environment_of(run).items():
         words += ["--env", f"{name}={value}" if _is_clients_own(name) else name]
     for bind in binds:
