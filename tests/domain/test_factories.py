@@ -24,7 +24,7 @@ from gristmill.domain.substitution import instance_of, substitute
 def factory(kind: str, *parameters: dict[str, Any], **more: Any) -> Factory:
     made: Factory = msgspec.convert(
         {"type": kind, "jobs": ["a"], **({"parameters": parameters} if parameters else {}), **more},
-        Factory,  # type: ignore[arg-type]
+        Factory,
     )
     check_factory(made, "f")
     return made

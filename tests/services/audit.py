@@ -146,7 +146,7 @@ def _check_workflows(url: str, jobs: dict[int, _Job]) -> None:
     parents: Counter[int] = Counter()
     for parent, child in rows(url, "select parent_id, child_id from workflow_edge"):
         parents[child] += nodes[parent][3] < nodes[parent][2]
-    ended = dict(rows(url, "select id, ended_at from workflow"))
+    ended: dict[int, float | None] = dict(rows(url, "select id, ended_at from workflow"))
     sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for node, workflow, total, done, failed, waiting, unmet in nodes.values():
         sums[workflow].update(total=total, done=done, failed=failed, waiting=waiting)

@@ -70,7 +70,9 @@ def _check_jobs(jobs: Any) -> set[str]:
 
 
 def _check_dependencies(dependencies: Any, names: set[str]) -> None:
-    for parent, children in check_object(dependencies, "dependencies").items():
+    if not isinstance(dependencies, dict):
+        raise bad("dependencies must be a dict")
+    for parent, children in dependencies.items():
         if not isinstance(children, list):
             raise bad("children of parent job must be in the form of a list")
         for child in children:
