@@ -483,7 +483,7 @@ def webdav(folder: Path, user: str, password: str) -> Iterator[str]:
     server = subprocess.Popen(words, stderr=subprocess.PIPE)
     try:
         assert server.stderr is not None
-        while b"Serving" not in (line := server.stderr.readline()) and line:
+        while b"started on" not in (line := server.stderr.readline()) and line:
             pass
         yield f"http://127.0.0.1:{port}"
     finally:

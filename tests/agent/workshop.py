@@ -66,7 +66,7 @@ class Workshop:
         chance = Chance()
         self.home = home
         self.changed = asyncio.Event()
-        (home / "outputs").mkdir()
+        (home / "outputs").mkdir(exist_ok=True)
         self.cgroups = detect("workshop")
         self.images = ImageStore(home / "images")
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)

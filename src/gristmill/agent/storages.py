@@ -70,8 +70,9 @@ class Storages:
             "RCLONE_WEBDAV_PASS": await self._obscured(rclone, secret),
             "RCLONE_CONFIG": "/dev/null",
         }
-        words = [rclone, "mount", ":webdav:", place, "--vfs-cache-mode", "writes"]
-        return [*words, "--cache-dir", f"{place}.cache"], env
+        # What is only written goes out before its file is closed: nothing is lost at the end.
+        words = [rclone, "mount", ":webdav:", place, "--vfs-cache-mode", "minimal"]
+        return [*words, "--vfs-write-back", "0s", "--cache-dir", f"{place}.cache"], env
 
     async def _obscured(self, rclone: str, secret: str) -> str:
         """Return a password as rclone wants it written."""
