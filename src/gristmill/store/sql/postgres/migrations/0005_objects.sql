@@ -20,6 +20,7 @@ create table usage_day (
   primary key (owner_id, day, project_id)
 );
 create index usage_of_project on usage_day (project_id, day);
+create index usage_of_day on usage_day (day);
 
 create table notification (job_id bigint primary key, address text not null);
 

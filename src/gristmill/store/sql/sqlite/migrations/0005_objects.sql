@@ -19,6 +19,7 @@ create table usage_day (
   primary key (owner_id, day, project_id)
 ) without rowid;
 create index usage_of_project on usage_day (project_id, day);
+create index usage_of_day on usage_day (day);
 
 create table notification (job_id integer primary key, address text not null);
 
