@@ -25,6 +25,7 @@ SMALL_TABLES = frozenset({
 
 SCANS_BY_NATURE = {
     "get_ready_shapes": "a loose scan of an index: one step a shape, at start only",
+    "count_device_logins": "counts no further than a limit",
     "list_doomed_blobs": "takes the first few, whichever they are",
     "delete_events_before": "events leave in the order they came",
 }

@@ -31,8 +31,8 @@ def due_mail(tx: Transaction, now: float, most: int) -> list[Letter]:
 
 def next_mail(tx: Transaction) -> float | None:
     """Return when the next mail is due; None when there is none."""
-    row = tx.one("get_next_mail")
-    return row[0] if row else None
+    due: float | None = tx.must("get_next_mail")[0]
+    return due
 
 
 def delete_mail(tx: Transaction, ids: Iterable[int]) -> None:

@@ -1,1 +1,1 @@
-select due_at from mail order by due_at limit 1
+select min(due_at) from mail
