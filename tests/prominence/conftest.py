@@ -1,6 +1,7 @@
 """Servers that speak PROMINENCE, and somebody to talk to them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,8 +16,15 @@ __all__ = ["Start", "folder", "home", "server", "start"]
 @pytest.fixture(scope="module")
 def idle_server() -> Iterator[RunningServer]:
     """A server that runs nothing: everything stays as it was submitted."""
+    with idling() as server:
+        yield server
+
+
+@contextmanager
+def idling(*flags: str) -> Iterator[RunningServer]:
+    """Start a server that runs nothing, and end it."""
     with short_folder() as place:
-        server = start_server(place / "h", "--engine", "none", "--https", "off")
+        server = start_server(place / "h", "--engine", "none", "--https", "off", *flags)
         try:
             yield server
         finally:

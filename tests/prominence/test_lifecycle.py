@@ -1,5 +1,6 @@
 """What becomes of jobs, and how it is told. The jobs run in real containers."""
 
+import shutil
 import time
 
 import pytest
@@ -92,6 +93,38 @@ def test_a_missing_image(user: Prominence) -> None:
     done = user.wait(user.submit(job), "failed")
     assert done["statusReason"] == "Container image pull failed"
     assert done["execution"]["tasks"] == [{"imagePullStatus": "failed"}]
+
+
+def test_a_job_that_uses_too_much_memory(user: Prominence) -> None:
+    job = description("sh -c 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'")
+    job["resources"]["memory"] = 0.05
+    found = user.wait(user.submit(job), "killed")
+    assert found["statusReason"] == "Job used too much memory"
+
+
+def test_ranks_of_an_mpi_task(user: Prominence) -> None:
+    if shutil.which("mpirun") is None:
+        pytest.skip("Open MPI is not installed (run scripts/system-packages)")
+    job = description("sh -c 'echo rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE'")
+    job["tasks"][0] |= {"type": "openmpi", "procsPerNode": 1}
+    job["resources"]["nodes"] = 2
+    number = user.submit(job)
+    done = user.wait(number, "completed")
+    assert sorted(user.output(number).splitlines()) == ["rank 0 of 2", "rank 1 of 2"]
+    assert user.output(number, node="1") == ""
+    assert done["execution"]["provisionedResources"]["nodes"] == 2
+
+
+def test_a_sidecar_runs_beside_the_tasks_and_is_ended(user: Prominence) -> None:
+    base = description()["tasks"][0]
+    number = user.run(
+        tasks=[
+            {**base, "cmd": "sh -c 'while ! test -e seen; do sleep 0.1; done; echo a > up'"},
+            {**base, "cmd": "sh -c 'touch seen; sleep 300'", "type": "sidecar"},
+        ]
+    )
+    done = user.wait(number, "completed")
+    assert [task["exitCode"] for task in done["execution"]["tasks"]] == [0]
 
 
 def test_more_than_any_worker_has(user: Prominence) -> None:

@@ -1,8 +1,25 @@
 """Which jobs are listed, and in what order."""
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.databases import new_database
+from tests.e2e.harness import RunningServer
+from tests.prominence.conftest import idling
 from tests.prominence.talk import Prominence, description
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def idle_server(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    """A server that runs nothing, on either database."""
+    if request.param == "sqlite":
+        with idling() as server:
+            yield server
+        return
+    cluster = request.getfixturevalue("postgres_cluster")
+    with new_database(cluster) as url, idling("--database", url) as server:
+        yield server
 
 
 def test_active_jobs_are_listed_in_short(idle: Prominence) -> None:
