@@ -465,7 +465,7 @@ def test_storage_is_mounted_while_the_job_runs(ward: Ward, tmp_path: Path) -> No
         assert (remote / "back").read_text() == "back\n"
         assert (remote / "there").exists()
         ends = ward.run(job(task("ls /mnt/far"), storage=(bad,)), secrets=["wrong"])
-        assert not ends[0].succeeded
+        assert (ends[0].reason, ends[0].tasks) == (MOUNT_FAILED, [])
     missing = Storage(kind="onedata", url="provider.example", secret="x", inside="/mnt/far")
     if shutil.which("oneclient") is None:
         (end,) = ward.run(job(spec, storage=(missing,)), secrets=["x"])

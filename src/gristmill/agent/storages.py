@@ -51,6 +51,11 @@ class Storages:
                     said = os.pread(log, 1000, 0).decode(errors="replace").strip()
                     raise FailedError(MOUNT_FAILED, f"{words[0]}: {said or 'it does not mount'}")
                 await asyncio.sleep(LOOK)
+            # Clients mount first and log in when they are first asked for something.
+            async with asyncio.timeout(MOUNT_LIMIT):
+                await asyncio.to_thread(os.listdir, place)
+        except (OSError, TimeoutError) as error:
+            raise FailedError(MOUNT_FAILED, f"{words[0]}: {error or 'no answer'}") from error
         finally:
             os.close(log)
 
