@@ -116,6 +116,8 @@ class Flow:
 
     def write(self) -> None:
         """Write back every count that changed, and tell how workflows fare."""
+        if not self._workflows:
+            return
         tx, now = self._ledger.tx, self._ledger.now
         save_nodes(tx, [self._nodes[number] for number in sorted(self._dirty)])
         save_workflows(tx, self._workflows.values())
