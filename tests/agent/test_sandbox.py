@@ -491,3 +491,15 @@ def webdav(folder: Path, user: str, password: str) -> Iterator[str]:
         server.wait()
         assert server.stderr is not None
         server.stderr.close()
+
+
+def test_what_a_task_used_is_known(ward: Ward) -> None:
+    busy = "i=0; while test $i -lt 60000; do i=$((i+1)); done"
+    large = "x=$(/bin/busybox head -c 30000000 /dev/zero | /bin/busybox tr '\\0' x); echo ${#x}"
+    (end,) = ward.run(job(task(busy), task("sleep 0.3"), task(large)))
+    assert end.succeeded, (end.reason, end.message, end.stderr)
+    first, second, third = end.tasks
+    assert first.cpu_seconds > 0.05 > second.cpu_seconds
+    assert first.wall_seconds >= first.cpu_seconds * 0.5
+    assert 100 < second.peak_memory_kb < 20_000 < third.peak_memory_kb
+    assert end.cpu >= first.cpu_seconds

@@ -19,6 +19,7 @@ from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
+from gristmill.agent.orphans import Orphans, Used, next_zombie
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
@@ -110,6 +111,7 @@ class Runner:
         self._outputs, self._keep = outputs, keep
         self._helpers, self._sandboxes = helpers, sandboxes
         self._sidecars: dict[int, Member] = {}
+        self._orphans = Orphans()
         self._gpus = list(range(capacity.gpus))
         self._children = OwnChildren()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -224,8 +226,15 @@ class Runner:
 
     def _collect(self) -> None:
         while True:
+            target, engine = -1, 0
+            if self._orphans:
+                # Once it is reaped, nothing tells whose orphan it was.
+                target = next_zombie()
+                if target == 0:
+                    return
+                engine = self._orphans.owner_of(target)
             try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(target, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -234,9 +243,23 @@ class Runner:
             if member is not None:
                 seconds = usage.ru_utime + usage.ru_stime
                 code = os.waitstatus_to_exitcode(status)
-                self._step_ended(member, code, seconds, _true_peak(usage.ru_maxrss))
+                peak = _true_peak(usage.ru_maxrss)
+                if pid in self._orphans:
+                    self._engine_ended(member, code, Used(seconds, peak))
+                else:
+                    self._step_ended(member, code, seconds, peak)
+            elif engine:
+                used = Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+                self._orphans.reaped(engine, used)
             else:
                 self._other_ended(pid, os.waitstatus_to_exitcode(status))
+
+    def _engine_ended(self, member: Member, code: int, own: Used) -> None:
+        def step_ended(left: Used) -> None:
+            peak = max(own.peak_kb, left.peak_kb)
+            self._step_ended(member, code, own.cpu + left.cpu, peak)
+
+        self._orphans.engine_ended(member.pid, step_ended)
 
     def _other_ended(self, pid: int, code: int) -> None:
         owner = self._sidecars.pop(pid, None)
@@ -371,6 +394,8 @@ class Runner:
         member.pid = pid
         if step.task is not None:
             member.ran = True
+        if self._runtimes.bequeaths(step):
+            self._orphans.expect(pid)
         if member.started_at is None:
             self._note_start(member)
         elif member.first_pid == 0:
@@ -456,7 +481,7 @@ class Runner:
             return
         if member.ending is not None and not member.ending.done():
             return
-        if member.pid in self._by_pid:
+        if member.pid in self._by_pid or member.pid in self._orphans:
             return
         if member.ending is None and self._left_something(member):
             self._ending.begin(member, self._settle)

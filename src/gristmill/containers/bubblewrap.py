@@ -34,6 +34,7 @@ class Bubblewrap:
     monitor = True
     outlives = False
     shares = True
+    bequeaths = True
 
     def __init__(self, program: str) -> None:
         self._program = program

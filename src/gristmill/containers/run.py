@@ -65,6 +65,9 @@ class ContainerEngine(Protocol):
     asked to end. To let the command end in its own time, signal only the processes below the
     monitor; it ends after them. Killing the child leaves nothing of the container behind,
     unless outlives is set: then cleanup has to follow every run that did not end by itself.
+    shares, where it is there and true: it runs several containers that see each other.
+    bequeaths, likewise: the child ends before the container's first process, which whoever
+    inherits it reaps, and only then is it known what the command used.
     """
 
     name: str
