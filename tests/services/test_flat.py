@@ -27,6 +27,7 @@ SCANS_BY_NATURE = {
     "get_ready_shapes": "a loose scan of an index: one step a shape, at start only",
     "count_device_logins": "counts no further than a limit",
     "list_doomed_blobs": "takes the first few, whichever they are",
+    "delete_old_kept": "once an hour, as many as people asked to keep listed",
     "delete_events_before": "events leave in the order they came",
 }
 SORTED = re.compile(

@@ -9,6 +9,7 @@ from gristmill.protocol.messages import Held
 from gristmill.services.queue import recent
 from gristmill.services.queue.recent import Recent
 from gristmill.services.queue.removal import Removal
+from gristmill.services.queue.search import KEPT_LISTED
 from gristmill.services.queue.views import JobFilter
 from tests.services.conftest import Play
 from tests.services.mill import ANN, BEN, Mill, spec
@@ -113,6 +114,21 @@ def test_what_stays_listed_is_dismissed_once(play: Play) -> None:
         await _end(mill, active)
         assert await _current(mill) == []
         assert await _ended(mill) == [active, plain, kept]
+
+    play(story)
+
+
+def test_nothing_stays_listed_for_ever(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        old, active = await mill.submit(spec(stays_listed=True), spec(), dialect=OURS)
+        await _end(mill, old)
+        mill.clock.go(KEPT_LISTED - 10)
+        await mill.housekeeping.tidy()
+        assert await _current(mill) == [old, active]
+        mill.clock.go(20)
+        assert await _current(mill) == [active]
+        await mill.housekeeping.tidy()
+        assert not await Recent(mill.core).dismiss(ANN, old)
 
     play(story)
 

@@ -47,38 +47,48 @@ class Lists:
             cursor = page.cursor
 
     async def _ended(self, who: Identity, wanted: Filter) -> AsyncIterator[list[Listed]]:
-        """Yield first what is being ended just now, then what has ended."""
-        left = wanted.most
-        async for page in self._ending_then_ended(who, wanted):
-            found = [job for job in page if _fits(job, wanted)]
-            if left is not None:
-                found = found[:left]
-                left -= len(found)
+        """Yield what is wanted of all that counts as ended, each job once."""
+        left, ending = wanted.most, set[int]()
+        async for page, sure in self._ending_then_ended(who, wanted):
+            found = [job for job in page if job.row.head.id not in ending and _fits(job, wanted)][
+                :left
+            ]
+            if not sure:
+                # It may really have ended by the time those that have are read.
+                ending.update(job.row.head.id for job in found)
             if found:
                 yield found
-            if left == 0:
-                return
+            if left is not None:
+                left -= len(found)
+                if left <= 0:
+                    return
 
     async def _ending_then_ended(
         self, who: Identity, wanted: Filter
-    ) -> AsyncIterator[list[Listed]]:
+    ) -> AsyncIterator[tuple[list[Listed], bool]]:
+        """Yield what is being ended just now, then, with True, what has ended."""
         held = JobFilter(states=_HELD, owner=who.user, dialect=Dialect.PROMINENCE)
         async for page in self._by_id(who, held):
-            yield [job for job in page if job.row.head.cancel_requested]
-        cursor: tuple[float, int] | None = None
-        while True:
-            ended = await self._house.recent.ended(
-                who,
-                Dialect.PROMINENCE,
-                name=wanted.name,
-                labels=_indexed(wanted.labels),
-                limit=MOST_A_PAGE if wanted.most is None else min(wanted.most + 1, MOST_A_PAGE),
-                cursor=cursor,
-            )
-            yield ended.jobs
-            cursor = ended.cursor
-            if cursor is None:
-                return
+            yield [job for job in page if job.row.head.cancel_requested], False
+        for name in _stored_names(wanted.name):
+            cursor: tuple[float, int] | None = None
+            while True:
+                ended = await self._house.recent.ended(
+                    who,
+                    Dialect.PROMINENCE,
+                    name=name,
+                    labels=_indexed(wanted.labels),
+                    limit=MOST_A_PAGE if wanted.most is None else _page(wanted.most),
+                    cursor=cursor,
+                )
+                yield ended.jobs, True
+                cursor = ended.cursor
+                if cursor is None:
+                    break
+
+
+def _page(most: int) -> int:
+    return min(most + 1, MOST_A_PAGE)
 
 
 def _narrow(who: Identity, wanted: Filter) -> Sequence[JobFilter]:
@@ -95,6 +105,17 @@ def _narrow(who: Identity, wanted: Filter) -> Sequence[JobFilter]:
     if wanted.selection is Selection.CURRENT or wanted.status is not None:
         return [base._replace(current=True)]
     return [base]
+
+
+def _stored_names(name: str | None) -> Sequence[str | None]:
+    """Return the names under which the core may know jobs that are called this.
+
+    A job of a workflow is stored under its short name, and called ``workflow/job/0`` too.
+    """
+    if name is None or "/" not in name:
+        return (name,)
+    *_, before, last = name.split("/")
+    return tuple(dict.fromkeys((name, last, before)))
 
 
 def _indexed(labels: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

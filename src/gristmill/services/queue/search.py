@@ -9,10 +9,13 @@ from gristmill.domain.state import ACTIVE, BUCKETS, HELD, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.views import MOST_A_PAGE, JobFilter, Listed, Page, listed
 from gristmill.store.database import Transaction
-from gristmill.store.jobs import JobRow, get_rows
+from gristmill.store.jobs import JobHead, JobRow, get_rows
 
 FIRST_INDEXED = Dialect.PROMINENCE
 """From this one on, an owner's jobs of one dialect have an index of their own."""
+
+KEPT_LISTED = 90 * 86_400.0
+"""Seconds for which a job that stays listed does so after its end, unless it is dismissed."""
 
 MOST_SCANNED = 20_000
 """Candidates looked at for one page; a page may come back short, with a cursor to go on."""
@@ -142,7 +145,7 @@ class Search:
         return (
             (not wanted.states or head.state in wanted.states)
             and (wanted.workflow is None or wanted.ids is None or head.id in wanted.ids)
-            and (not wanted.current or head.state in ACTIVE or head.id in self._kept)
+            and (not wanted.current or head.state in ACTIVE or self._is_kept(head))
             and (group is None or head.group_id == group or head.id in self._aliases)
             and (owner is None or head.owner_id == owner)
             and (wanted.name is None or row.name == wanted.name)
@@ -150,6 +153,10 @@ class Search:
             and (wanted.dialect is None or head.dialect == wanted.dialect)
             and _has_labels(row, wanted.labels)
         )
+
+    def _is_kept(self, head: JobHead) -> bool:
+        ended = head.ended_at or 0.0
+        return head.id in self._kept and ended > self._core.chance.now() - KEPT_LISTED
 
 
 def of_others(who: Identity, owner: str | None) -> bool:

@@ -7,6 +7,7 @@ from gristmill.domain.outcome import QUEUE_TIMEOUT
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.search import KEPT_LISTED
 from gristmill.services.waiting import pause, wait_for
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import delete_jobs, ids_of
@@ -83,6 +84,7 @@ class Housekeeping:
     def _step(self, tx: Transaction) -> tuple[list[str], bool]:
         now = self._core.chance.now()
         tx.run("delete_old_idempotent", before=now - KEEP_IDEMPOTENCY_KEYS)
+        tx.run("delete_old_kept", before=now - KEPT_LISTED)
         if self._keep_events is not None:
             tx.run("delete_events_before", before=now - self._keep_events, most=MOST_AT_ONCE * 10)
         if self._keep_jobs is None:
