@@ -9,9 +9,13 @@ from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.outcome import CANCELLED_WITH_WORKFLOW, DEPENDENCY_FAILED
 from gristmill.domain.state import JobState
 from gristmill.domain.workflow import WorkflowSpec, WorkflowState
+from gristmill.services.mail import Mailer, PostOffice
+from gristmill.services.notifications import Notifications
 from gristmill.services.queue.views import JobFilter
+from gristmill.services.workflows.mail import mail_at_end
 from gristmill.services.workflows.submit import WorkflowSubmission
 from gristmill.services.workflows.views import WorkflowFilter
+from gristmill.store.mail import due_mail, notifications_after
 from gristmill.store.workflows import WorkflowRow
 from tests.services.conftest import Play
 from tests.services.mill import ANN, BEN, EVERYBODY, FakeAgent, Mill
@@ -369,3 +373,22 @@ def test_old_workflows_go_with_their_jobs(play: Play) -> None:
         assert (await row(mill, young)).state is WorkflowState.COMPLETED
 
     play(story, keep_jobs=50.0)
+
+
+def test_who_asked_for_it_hears_of_the_end(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        post = PostOffice(host="nowhere.invalid", port=25, sender="mill@example.org")
+        mailer = Mailer(mill.database, mill.clock.chance, post, "")
+        mill.core.on_workflow_end.append(mail_at_end(Notifications(mill.core, mailer)))
+        spec = msgspec.convert({"name": "flow", "jobs": {"a": JOB, "b": JOB}}, WorkflowSpec)
+        told = WorkflowSubmission(spec, ANN, notify="ann@example.org")
+        number = await mill.workflows.submit(told)
+        await mill.workflows.submit(told._replace(notify=""))
+        await (await mill.agent()).work()
+        (mail,) = await mill.database.read(lambda tx: due_mail(tx, mill.clock.wall, 10))
+        assert mail.recipients == "ann@example.org"
+        assert mail.subject == f"Workflow {number} (flow) completed"
+        assert "Jobs:      2\nDone:      2\nFailed:    0\n" in mail.body
+        assert not await mill.database.read(lambda tx: notifications_after(tx, 0, 1))
+
+    play(story)
