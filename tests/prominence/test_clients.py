@@ -291,6 +291,31 @@ def test_workflows(new: Cli, member: Prominence) -> None:
     new.run("download", "workflow", str(number))
 
 
+def test_the_older_client_with_workflows(user: Prominence, tmp_path: Path) -> None:
+    token_file(tmp_path, user.token)
+    cli = Cli(OLD, user, tmp_path, {})
+    flow = {key: value for key, value in WORKFLOW.items() if key != "factories"}
+    (tmp_path / "flow.json").write_text(json.dumps(flow))
+    number = created(cli.run("run", "flow.json"), "Workflow")
+    eventually(
+        lambda: user.get(f"/workflows/{number}")[0]["status"] == "failed",
+        what="the workflow's end",
+    )
+    assert rows(cli.run("list", "workflows")) == []
+    assert rows(cli.run("list", "workflows", "--completed")) == [str(number)]
+    assert json.loads(cli.run("describe", "workflow", str(number)))["name"] == "steps"
+    assert cli.run("stdout", str(number), "after") == "after\n\n"
+    assert cli.run("stderr", str(number), "after") == "\n"
+    long = {"name": "long", "jobs": [{**description(LONG), "name": "only"}]}
+    (tmp_path / "long.json").write_text(json.dumps(long))
+    other = created(cli.run("run", "long.json"), "Workflow")
+    assert rows(cli.run("list", "workflows")) == [str(other)]
+    assert cli.run("delete", "workflow", str(other)).strip() == "Success"
+    for composed, count in (("steps/after", 1), ("steps/sweep", 1), ("steps", 0)):
+        assert len(user.ids(name=composed, completed="true", num="-1")) == count
+        assert len(user.ids(name=composed, all="1")) == count
+
+
 def test_a_workflow_is_deleted(new: Cli, member: Prominence) -> None:
     jobs = [{**description(LONG), "name": "only"}]
     (new.home / "flow.json").write_text(json.dumps({"name": "long", "jobs": jobs}))
