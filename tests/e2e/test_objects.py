@@ -1,5 +1,6 @@
 """Objects through signed URLs on a real server: streamed, whole, and deaf to forged URLs."""
 
+import asyncio
 import hashlib
 import io
 import os
@@ -12,7 +13,9 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from gristmill.cli.main import run
 from gristmill.client import (
+    AsyncClient,
     Client,
     InvalidInputError,
     NotFoundError,
@@ -204,6 +207,46 @@ def test_nobody_reaches_into_the_space_of_others(mill: RunningServer) -> None:
     third = user(mill, "cleo", "physics")
     assert [each.name for each in third.objects(group="physics")] == ["shared"]
     assert b"".join(third.get_object("shared", group="physics")) == b"g"
+
+
+def test_the_client_for_asyncio_does_the_same(mill: RunningServer) -> None:
+    async def story() -> None:
+        async with AsyncClient(mill.url_http, mill.token) as client:
+            await client.put_object("async/x", io.BytesIO(b"data"), size=4)
+            assert [each.name async for each in client.objects("async/")] == ["async/x"]
+            pieces = [piece async for piece in client.get_object("async/x")]
+            assert b"".join(pieces) == b"data"
+            await client.remove_object("async/x")
+            with pytest.raises(NotFoundError):
+                await client.remove_object("async/x")
+            assert (await client.usage("2026-01-01", "2026-01-02")).usage == ()
+            with pytest.raises(InvalidInputError):
+                await client.usage("yesterday")
+
+    asyncio.run(story())
+
+
+def test_the_command_line_keeps_files(
+    mill: RunningServer, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def gristmill(*words: str) -> bytes:
+        where = ["--url", mill.url_http, "--token", mill.token]
+        assert run([*words, *where]) == 0
+        return capfdbinary.readouterr().out
+
+    source, target = tmp_path / "in.bin", tmp_path / "out.bin"
+    source.write_bytes(b"abc")
+    assert gristmill("object", "put", str(source), "cli/in.bin") == b"cli/in.bin\n"
+    assert b"cli/in.bin" in gristmill("object", "list", "cli/")
+    assert gristmill("object", "get", "cli/in.bin", "-") == b"abc"
+    gristmill("object", "get", "cli/in.bin", str(target))
+    assert target.read_bytes() == b"abc"
+    gristmill("object", "delete", "cli/in.bin")
+    where = ["--url", mill.url_http, "--token", mill.token]
+    assert run(["object", "get", "cli/in.bin", str(target), *where]) == 5
+    assert run(["object", "put", str(tmp_path / "none"), *where]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.bin", "out.bin"]
+    assert gristmill("usage", "--json").startswith(b'{"start":')
 
 
 def test_an_acknowledged_object_survives_kill_nine(start: Start) -> None:

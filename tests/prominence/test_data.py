@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.harness import LIMIT
+from tests.e2e.harness import LIMIT, eventually
 from tests.prominence.talk import Prominence
 
 
@@ -107,6 +107,29 @@ def test_users_whose_names_begin_alike_share_nothing(idle: Prominence) -> None:
 def test_outputs_are_for_jobs(idle: Prominence) -> None:
     refusal = idle.refused("POST", "/data/output", json={"name": "out.txt"})
     assert refusal == "A JWT token is required"
+
+
+def test_a_job_stores_outputs_of_its_own_while_it_runs(user: Prominence) -> None:
+    job = user.run("sh -c 'echo $PROMINENCE_TOKEN; sleep 60'")
+    user.wait(job, "running")
+    eventually(lambda: user.output(job).strip(), what="the job's token")
+    inside = httpx2.Client(
+        base_url=user.root,
+        headers={"Authorization": f"Bearer {user.output(job).strip()}"},
+        timeout=LIMIT,
+        trust_env=False,
+    )
+    with inside:
+        assert inside.post("/data/output", json={}).json() == {"error": "Name not specified"}
+        reply = inside.post("/data/output", json={"name": "a/out.txt"})
+        assert reply.status_code == 201
+        assert put(reply.json()["url"], b"mine").status_code == 201
+        assert names(user) == []
+        user.ask("DELETE", f"/jobs/{job}")
+        eventually(
+            lambda: inside.post("/data/output", json={"name": "x"}).status_code == 401,
+            what="the end of the job's token",
+        )
 
 
 def test_a_deleted_name_needs_a_name(idle: Prominence) -> None:

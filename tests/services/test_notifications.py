@@ -5,6 +5,7 @@ from typing import Any
 
 from gristmill.domain.identity import Identity
 from gristmill.domain.job import JobSpec
+from gristmill.services.lost_agents import LostAgents
 from gristmill.services.mail import Mailer, PostOffice
 from gristmill.services.notifications import Ended, Notifications
 from gristmill.services.queue.submit import Submission
@@ -114,5 +115,25 @@ def test_a_workflow_is_told_in_the_transaction_it_ends_in(play: Play) -> None:
         (mail,) = await mails(mill, 1)
         assert mail[1:] == ("Workflow 7 (sweep) failed", "2 of 3 jobs succeeded.\n")
         assert await nobody_waits(mill)
+
+    play(story)
+
+
+def test_administrators_hear_of_lost_agents_once(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        mailer = Mailer(mill.database, mill.clock.chance, POST, "boss@example.org")
+        lost = LostAgents(
+            mill.core, mill.registry, lost_after=60, fence_after=600, tell_admins=mailer.tell_admins
+        )
+        agent = await mill.agent("far")
+        await mill.one()
+        await agent.ask()
+        mill.clock.go(61)
+        for _ in range(3):
+            await lost.sweep()
+        (mail,) = await mails(mill, 1)
+        assert mail[0] == "boss@example.org"
+        assert mail[1] == f"Lost agent {agent.number} on far.host"
+        assert "it held 1 jobs" in mail[2]
 
     play(story)

@@ -9,8 +9,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from gristmill.domain.clock import Chance
-from gristmill.domain.errors import InvalidInputError, NotAuthenticatedError, NotFoundError
+from gristmill.domain.errors import (
+    InvalidInputError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+)
 from gristmill.domain.objects import Space, StoredObject
+from gristmill.services.objects import blobs
 from gristmill.services.objects.signing import PATH, Permit
 from gristmill.services.objects.store import Objects, TooLargeError
 from gristmill.services.waiting import pause
@@ -146,6 +152,20 @@ def test_a_refused_upload_leaves_nothing(act: Act, tmp_path: Path) -> None:
             await put(objects, ANN, "../kept", b"new")
         assert await read(objects, ANN, "kept") == b"old"
         await swept(tmp_path / "blobs", 1)
+
+    act(story)
+
+
+def test_a_disk_without_room_refuses_and_keeps_what_is_there(
+    act: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(objects: Objects) -> None:
+        await put(objects, ANN, "kept", b"old")
+        monkeypatch.setattr(blobs, "LEAST_ROOM", 1 << 62)
+        with pytest.raises(UnavailableError, match="room"):
+            await put(objects, ANN, "kept", b"new")
+        assert await read(objects, ANN, "kept") == b"old"
+        assert len(on_disk(tmp_path / "blobs")) == 1
 
     act(story)
 

@@ -21,8 +21,8 @@ from gristmill.services.mail import Mailer, PostOffice
 from gristmill.services.notifications import Notifications
 from gristmill.services.objects.store import LARGEST_OBJECT, Objects
 from gristmill.services.oidc import Oidc, ProviderRules
-from gristmill.services.output_files import OutputFiles
 from gristmill.services.orders import Orders
+from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
 from gristmill.services.preparing import Preparing
 from gristmill.services.queue.control import Control
@@ -82,9 +82,8 @@ class House:
         self.declarations = Declarations(database, keyring.box, self.tokens.forget)
         self.images = ImageStore(home / "images")
         self.reach = Reach(public_url)
-        self.objects = Objects(
-            database, chance, home / "blobs" / "objects", keyring.signing_key, largest=largest_object
-        )
+        blobs = home / "blobs" / "objects"
+        self.objects = Objects(database, chance, blobs, keyring.signing_key, largest=largest_object)
         self.kv = KeyValues(database)
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
@@ -102,16 +101,17 @@ class House:
         self.waits = Waits(self.core, self.listing)
         self.workflows = Workflows(self.core, self.submitter, self.control)
         rules = rules or AgentRules()
+        self.mailer = Mailer(database, chance, post, admin_mail)
         self.lost_agents = LostAgents(
             self.core,
             self.registry,
             lost_after=rules.lost_after,
             fence_after=rules.fence_after,
+            tell_admins=self.mailer.tell_admins,
         )
         self.agents = Agents(self.core, self.registry, rules, self.lost_agents)
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.usage = Accounting(self.core)
-        self.mailer = Mailer(database, chance, post, admin_mail)
         self.notifications = Notifications(self.core, self.mailer)
         self.core.on_workflow_end.append(mail_at_end(self.notifications))
         self.device_logins = DeviceLogins(database, chance, self.tokens, keyring.signing_key)
