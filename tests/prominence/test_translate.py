@@ -127,7 +127,7 @@ def test_tasks() -> None:
     [
         ("busybox", False), ("a.tar", True), ("dir/a.tgz", True), ("x.simg", True), ("x.sif", True),
         ("https://h/a.tar", False), ("/a/b.sif", False), ("shub://a/b.sif", False),
-        ("docker://h/a:1", False), ("a.zip", False),
+        ("docker://h/a:1", False), ("a.zip", False), ("object://lab/x", True),
     ],
 )  # fmt: skip
 def test_images_that_are_objects(image: str, named: bool) -> None:

@@ -319,6 +319,8 @@ def test_what_is_taken_is_described_as_submitted(idle: Prominence, given: Any) -
         (artifact(url="missing.tar"), "Artifact missing.tar does not exist"),
         (artifact(url="group/x"), "Artifact group/x does not exist"),
         (task(image="missing.sif"), "Image missing.sif does not exist"),
+        (task(image="object:///x"), "Image object:///x does not exist"),
+        (artifact(url="object://lab/x"), "Artifact object://lab/x does not exist"),
     ],
 )
 def test_objects_that_are_named_must_be_there(idle: Prominence, given: Any, text: str) -> None:
@@ -346,6 +348,19 @@ def test_objects_that_are_named_must_be_there(idle: Prominence, given: Any, text
 )
 def test_what_no_node_could_run_is_refused(idle: Prominence, given: Any) -> None:
     idle.refused("POST", "/jobs", json=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        (job(outputFiles=["../x"]), "outputFiles[0]: "),
+        (job(outputDirs=["/x"]), "outputDirs[0]: "),
+        (artifact(url="ftp://x/y"), "artifacts[0].url: "),
+        (task(cmd="echo \0"), "tasks[0].cmd[1]: "),
+    ],
+)
+def test_the_field_is_named_in_the_clients_words(idle: Prominence, given: Any, field: str) -> None:
+    assert idle.refused("POST", "/jobs", json=given).startswith(field)
 
 
 def test_logins_are_hidden_in_every_answer_and_in_the_files(idle: Prominence) -> None:

@@ -41,6 +41,14 @@ FACTS = {
     "PROMINENCE_TOKEN": "{token}",
 }
 SUBSTITUTED = ("PROMINENCE_JOB_ID", "PROMINENCE_WORKFLOW_ID")
+_WIRE_NAMES = (
+    ("staging.", ""),
+    ("output_files", "outputFiles"),
+    ("output_dirs", "outputDirs"),
+    (".argv", ".cmd"),
+    (".name", ".filename"),
+    ("credential", "imagePullCredential"),
+)
 _ARCHIVES = (".tar", ".tgz", ".simg", ".sif")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _URL = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -182,13 +190,15 @@ def text(value: Any) -> str:
 
 def names_object(image: str) -> bool:
     """Whether an image is the name of an uploaded object."""
+    if image.startswith(OBJECT_SCHEME):
+        return True
     outside = image.startswith("/") or _URL.match(image)
     return not outside and any(suffix in image for suffix in _ARCHIVES)
 
 
 def is_url(address: str) -> bool:
     """Whether an artifact is fetched from elsewhere, and not an uploaded object."""
-    return bool(_URL.match(address))
+    return bool(_URL.match(address)) and not address.startswith(OBJECT_SCHEME)
 
 
 def object_url(name: str) -> str:
@@ -247,7 +257,7 @@ def _checked(spec: JobSpec) -> JobSpec:
     except msgspec.ValidationError as error:
         raise bad(_explain(str(error))) from error
     except InvalidInputError as error:
-        raise bad(f"{error.field}: {error}") from error
+        raise bad(f"{_wire_name(error.field)}: {error}") from error
     return checked
 
 
@@ -255,4 +265,11 @@ def _explain(problem: str) -> str:
     place = _PLACE.search(problem)
     if place is None:
         return problem
-    return f"{place.group(1).lstrip('.')}: {problem[: place.start()]}"
+    return f"{_wire_name(place.group(1).lstrip('.'))}: {problem[: place.start()]}"
+
+
+def _wire_name(field: str) -> str:
+    """Return what clients call a field of the core's."""
+    for ours, theirs in _WIRE_NAMES:
+        field = field.replace(ours, theirs)
+    return field
