@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import io
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -250,7 +251,7 @@ def test_the_command_line_keeps_files(
 
 
 def test_an_acknowledged_object_survives_kill_nine(start: Start) -> None:
-    server = start("--engine", "none", "--https", "off")
+    server = start("--engine", "none", "--https", "off", "--access-log")
     acknowledged: dict[str, bytes] = {}
     client = server.client(patience=LIMIT)
     over = threading.Event()
@@ -282,3 +283,5 @@ def test_an_acknowledged_object_survives_kill_nine(start: Start) -> None:
     names = [each.name for each in client.objects()]
     assert set(acknowledged) <= set(names)
     eventually(lambda: len(blobs(server)) == len(names), what="bytes for every name, and no more")
+    logged = re.findall(r"/v1/blobs/[^\s\"]*", server.log.read_text())
+    assert set(logged) == {"/v1/blobs/***"}

@@ -75,7 +75,7 @@ class Guard:
 
 def _shown(path: str) -> str:
     """Return a path as logs may hold it: a signed one opens an object to whoever reads it."""
-    return f"{SIGNED}/…" if under(path, (SIGNED,)) else path
+    return f"{SIGNED}/***" if under(path, (SIGNED,)) else path
 
 
 def _apology(identifier: str) -> bytes:
