@@ -143,6 +143,30 @@ def test_every_option_of_create(new: Cli, member: Prominence) -> None:
     assert (new.home / str(number) / "out.txt").read_text() == "input\n"
 
 
+def test_more_options_of_create(new: Cli, member: Prominence) -> None:
+    said = new.run(
+        "create", *NEEDS, "--openmpi", "--nodes", "2", "--procs-per-node", "1",
+        "--max-time-in-queue", "-1", "--workdir", "deep", IMAGE, "pwd",
+    )  # fmt: skip
+    ranks = created(said)
+    (new.home / "dav.json").write_text(
+        '"storage": {"type": "webdav", "mountpoint": "/data", "webdav": '
+        '{"url": "http://127.0.0.1:9/x", "username": "u", "password": "secret"}}'
+    )
+    stored = created(new.run("create", *NEEDS, "--storage", "dav.json", IMAGE, "ls /data"))
+    wide = created(
+        new.run("create", *NEEDS, "--mpich", "--cpus-range", "1,2", "--total-cpus-range", "2,2",
+                "--max-time-in-queue", "-1", IMAGE, "true")
+    )  # fmt: skip
+    assert member.job(wide)["resources"]["totalCpusRange"] == [2, 2]
+    assert "nodes" not in member.job(wide)["resources"]
+    member.wait(ranks, "completed")
+    assert new.run("stdout", str(ranks)) == "/home/user/deep\n" * 2 + "\n"
+    failed = member.wait(stored, "failed")
+    assert failed["statusReason"] == "Unable to mount storage volume"
+    assert "secret" not in new.run("describe", str(stored))
+
+
 def test_what_is_wrong_is_told(new: Cli) -> None:
     said = new.run("create", "--name", "a*b", IMAGE, "true", fails=True)
     assert said.strip() == "Error: invalid job name"

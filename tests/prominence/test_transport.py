@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.e2e.harness import LIMIT
+from tests.prominence.conftest import idling
 from tests.prominence.talk import Prominence, description, error_of
 
 PREFIXES = ("/api/v1", "/prominence/v1", "/prominence/api/v1")
@@ -126,6 +127,21 @@ def test_a_token_that_may_only_read(idle: Prominence) -> None:
     assert reader.refused("POST", "/jobs", 401, json=description()) == "Authentication failure"
     assert reader.refused("DELETE", f"/jobs/{number}", 401) == "Authentication failure"
     assert idle.ids() == [number]
+
+
+def test_what_is_switched_off_says_so() -> None:
+    with idling("--no-prominence-exec", "--no-prominence-snapshots") as server:
+        talk = Prominence(server)
+        number = talk.run("true")
+        for method, path in (
+            ("POST", f"/jobs/{number}/exec?command=ls"),
+            ("PUT", f"/jobs/{number}/snapshot?path=x"),
+            ("GET", f"/jobs/{number}/snapshot"),
+            ("GET", f"/ts/{number}"),
+            ("POST", "/ts"),
+        ):
+            assert talk.refused(method, path, 401) == "Functionality disabled"
+        talk.close()
 
 
 def test_nobody_sees_what_is_of_others(idle: Prominence) -> None:
