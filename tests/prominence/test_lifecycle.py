@@ -160,6 +160,22 @@ def test_deletion_is_at_once_and_output_stays(user: Prominence) -> None:
     assert user.job(number)["status"] == "deleted"
 
 
+def test_the_server_dies_while_a_job_runs(user: Prominence) -> None:
+    number = user.run("sh -c 'echo before; sleep 3; echo after; echo kept > o'", outputFiles=["o"])
+    eventually(lambda: user.output(number) == "before\n", what="output")
+    kept = user.run("echo later", policies={"leaveInQueue": True})
+    user.server.kill9()
+    user.server.restart()
+    done = user.wait(number, "completed")
+    assert user.output(number) == "before\nafter\n"
+    assert "retries" not in done["execution"]
+    plain = {"Authorization": ""}
+    (output,) = done["outputFiles"]
+    assert user.client.get(output["url"], headers=plain).content == b"kept\n"
+    user.wait(kept, "completed")
+    assert user.ids() == [kept]
+
+
 def test_several_are_deleted_in_one_go(user: Prominence) -> None:
     job = description("sleep 300")
     job["resources"]["cpus"] = 10_000

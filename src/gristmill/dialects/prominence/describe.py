@@ -17,7 +17,6 @@ from gristmill.domain.state import JobState
 from gristmill.services.queue.views import AttemptView, Listed
 
 Json = dict[str, Any]
-SHORT_KEYS = ("id", "name", "status", "statusReason", "tasks", "events", "parameters")
 
 
 class Facts(NamedTuple):

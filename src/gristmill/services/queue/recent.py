@@ -88,7 +88,8 @@ class _Search:
         few = self._few()
         if few is not None:
             return self._sorted(few, limit, cursor)
-        most = min(MOST_A_PAGE, limit if self._name is None and not self._labels else MOST_A_PAGE)
+        filtered = self._name is not None or bool(self._labels)
+        most = MOST_A_PAGE if filtered else min(limit, MOST_A_PAGE)
         ended = self._tx.all(
             "list_ended",
             owner=self._owner,
