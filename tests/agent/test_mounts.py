@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gristmill.agent.helpers import MemberHelpers
 from gristmill.agent.mount_table import mounted
 from gristmill.agent.mounts import Mounts
 from gristmill.domain.clock import Chance
@@ -246,7 +247,8 @@ def test_the_next_agent_clears_away_what_a_dead_one_left(
             os.kill(client.pid, signal.SIGKILL)
             await client.ended
             assert member.cwd in mounted()
-            Mounts(tmp_path / "mounts", workshop.helpers, Chance()).clear_leftovers()
+            helpers = MemberHelpers("workshop", workshop.helpers)
+            Mounts(tmp_path / "mounts", helpers, Chance()).clear_leftovers()
             assert member.cwd not in mounted()
 
     asyncio.run(story())

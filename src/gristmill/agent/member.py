@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gristmill.agent.census import MemberProcesses
+from gristmill.agent.sandbox import NOT_PULLED, Pulled, Sandbox
 from gristmill.agent.slots import Slot
 from gristmill.agent.steps import Step
+from gristmill.agent.tee import Tees
 from gristmill.agent.workspace import Workspace
 from gristmill.containers.images import ImageLease
 from gristmill.domain.job import JobSpec, tasks_of
@@ -32,6 +34,9 @@ class Member:
     no_room: its volume was full when it failed.
     removals: steps that wait until nothing is mounted.
     times: monotonic seconds, started_at: epoch seconds.
+    sidecars: processes that end with the tasks. waits: whether it has to be released by the
+    first of its gang. ran: whether a task began. original: the current step as it was wished
+    for. pull: how its image was had. stage: what is awaited between two steps.
     """
 
     lease: Lease
@@ -72,6 +77,15 @@ class Member:
     removals: list[Step] = field(default_factory=list)
     failed: bool = False
     no_room: bool = False
+    sandbox: Sandbox | None = None
+    stage: "asyncio.Task[None] | None" = None
+    sidecars: set[int] = field(default_factory=set)
+    waits: bool = False
+    released: bool = False
+    ran: bool = False
+    tees: Tees | None = None
+    pull: Pulled = NOT_PULLED
+    original: Step | None = None
 
     @property
     def key(self) -> Key:
@@ -87,7 +101,8 @@ class Member:
         """
         if self.goal_at is not None and self.cause in {"", GOAL_REACHED}:
             return True
-        if self.failed or not self.results:
+        failed = self.failed and not self.spec.nonzero_succeeds
+        if failed or not (self.results or self.released):
             return False
         if not self.cause:
             return True
@@ -98,6 +113,16 @@ class Member:
     def held(self) -> Held:
         """How the server calls it."""
         return Held(*self.key)
+
+    @property
+    def excused(self) -> float:
+        """Seconds since it began that do not count as running."""
+        return 0.0 if self.sandbox is None else self.sandbox.excused
+
+    def note_process(self, pid: int) -> None:
+        """Take note that a process of it lives or lived; without one, there is none to end."""
+        if self.first_pid == 0:
+            self.first_pid = self.pid = pid
 
     def release_image(self) -> None:
         """Let go of the image of the last container step."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from gristmill.agent.helpers import Helper, Helpers
+from gristmill.agent.helpers import Helper, MemberHelpers
 from gristmill.agent.member import Member
 from gristmill.agent.mount_notes import (
     Note,
@@ -78,7 +78,7 @@ class MemberMounts:
 class Mounts:
     """Mounts and unmounts, one task a member. folder: for what is noted and hidden."""
 
-    def __init__(self, folder: Path, helpers: Helpers, chance: Chance) -> None:
+    def __init__(self, folder: Path, helpers: MemberHelpers, chance: Chance) -> None:
         self._folder, self._helpers, self._chance = folder, helpers, chance
 
     def clear_leftovers(self) -> None:

@@ -1,5 +1,6 @@
 """From a member that has ended to the message about it."""
 
+from gristmill.agent.details import details_of
 from gristmill.agent.member import Member
 from gristmill.agent.slots import KEEP_NOTHING, Keep
 from gristmill.domain.outcome import DISK_FULL, NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
@@ -11,7 +12,7 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
 
     outputs: folder for streams too large to travel in the report.
     """
-    exit_code = member.results[-1].exit_code if member.results else None
+    exit_code = _exit_code(member)
     succeeded = member.succeeded
     stdout, stderr = _collect(member, outputs, keep)
     return Finished(
@@ -32,7 +33,14 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
         stdout,
         stderr,
         member.message,
+        details_of(member),
     )
+
+
+def _exit_code(member: Member) -> int | None:
+    """Return the last exit code that was not 0, else the last one there is."""
+    codes = [result.exit_code for result in member.results if result.exit_code is not None]
+    return next((code for code in reversed(codes) if code), codes[-1] if codes else None)
 
 
 def _peak_mb(member: Member) -> int:

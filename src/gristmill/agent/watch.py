@@ -13,6 +13,7 @@ from gristmill.agent.pulse import Pulses
 from gristmill.agent.runner import Runner
 from gristmill.agent.usage import Sampler
 from gristmill.domain.clock import Chance
+from gristmill.domain.job import MPI_KINDS
 from gristmill.domain.outcome import DISK_FULL, OVER_MEMORY, OVER_WALLTIME, TOO_MUCH_OUTPUT
 
 MB = 1 << 20
@@ -54,7 +55,7 @@ class Watch:
         now = self._chance.monotonic()
         running = [member for member in self._runner.running.values() if member.pid]
         for member in running:
-            if member.watched != member.pid and now - member.step_began >= YOUNG:
+            if member.watched != member.pid and _is_due(member, now):
                 self._look_after(member)
         if now >= self._next_sample:
             self._sample([member for member in running if member.processes is not None])
@@ -140,7 +141,7 @@ class Watch:
     def _end_overdue(self, members: list[Member], now: float) -> None:
         for member in members:
             limit = member.spec.resources.walltime
-            if limit is not None and now - member.began >= limit:
+            if limit is not None and _counts(member) and _ran(member, now) >= limit:
                 member.message = f"ran longer than {limit:g} s"
                 self._runner.kill(member.key, OVER_WALLTIME)
 
@@ -150,12 +151,32 @@ class Watch:
             if member.watched != member.pid:
                 pause = min(pause, YOUNG)
             limit = member.spec.resources.walltime
-            if limit is not None and not member.cause:
-                pause = min(pause, max(0.0, member.began + limit - now))
+            if limit is not None and not member.cause and _counts(member):
+                pause = min(pause, max(0.0, limit - _ran(member, now)))
         return max(pause, 0.01)
+
+
+def _is_due(member: Member, now: float) -> bool:
+    """Whether its step has lived for a moment; what moves its files is not looked after."""
+    return member.stage is None and now - member.step_began >= YOUNG
+
+
+def _counts(member: Member) -> bool:
+    """Whether the member's time is that of its tasks."""
+    return member.stage is None and (member.sandbox is None or not member.sandbox.closed)
+
+
+def _ran(member: Member, now: float) -> float:
+    return now - member.began - member.excused
 
 
 def memory_limit(member: Member) -> int | None:
     """Return the megabytes at which the member is ended, if it is to be."""
-    wanted = member.spec.resources.memory
-    return wanted if member.spec.kill_over_memory is True and wanted > 0 else None
+    spec, gang = member.spec, member.lease.gang
+    wanted = spec.resources.memory
+    if spec.resources.memory_per_cpu is not None:
+        wanted = member.need.memory
+    if gang is not None and any(task.kind in MPI_KINDS for task in spec.tasks):
+        # The processes of all nodes that are on this machine run under the first one.
+        wanted *= gang.hosts.count(gang.hosts[member.lease.rank])
+    return wanted if spec.kill_over_memory is True and wanted > 0 else None

@@ -1,16 +1,17 @@
 """What people do to jobs that are already there: cancel, retry, forget."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.identity import Identity
-from gristmill.domain.outcome import CANCELLED_BY_USER
+from gristmill.domain.outcome import CANCEL_REASONS
 from gristmill.domain.state import HELD, TERMINAL, JobState, Trigger, allowed
 from gristmill.protocol.messages import Held
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.cycles import find_cycle, takes_part
+from gristmill.services.queue.flow import bound
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -68,16 +69,22 @@ class Control:
 
     def _cancel(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> Changed:
         ledger = Ledger(self._core, tx, self._core.chance.now())
-        changed: list[int] = []
+        changed = self.end(ledger, self._own(tx, ledger, who, ids))
+        ledger.close()
+        return changed
+
+    def end(self, ledger: Ledger, heads: Iterable[JobHead], *, wish: int = 1) -> Changed:
+        """Cancel jobs in a transaction. wish: a key of CANCEL_REASONS, why."""
+        tx, changed = ledger.tx, list[int]()
         unchanged: dict[int, JobState] = {}
         kills: defaultdict[int, list[Held]] = defaultdict(list)
-        for head in self._own(tx, ledger, who, ids):
+        for head in heads:
             if head.state in {JobState.RESERVED, JobState.RUNNING}:
-                head.cancel_requested = 1
+                head.cancel_requested = head.cancel_requested or wish
                 ledger.touch(head)
                 self._collect_kills(tx, head, kills)
             elif allowed(Trigger.CANCEL, head.state):
-                head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
+                head.reason, head.ended_at = CANCEL_REASONS[wish], ledger.now
                 self._collect_kills(tx, head, kills)
                 tx.run("delete_gang_members", job=head.id)
                 ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
@@ -85,7 +92,6 @@ class Control:
                 unchanged[head.id] = head.state
                 continue
             changed.append(head.id)
-        ledger.close()
         tx.after_commit(lambda: self._order(kills))
         return Changed(changed, unchanged)
 
@@ -106,8 +112,9 @@ class Control:
         heads = self._own(tx, ledger, who, ids)
         specs = get_specs(tx, [head.id for head in heads])
         keys = _LiveKeys(tx)
+        not_alone = bound(tx, heads)
         for head in heads:
-            if not allowed(Trigger.RETRY, head.state):
+            if head.id in not_alone or not allowed(Trigger.RETRY, head.state):
                 unchanged[head.id] = head.state
                 continue
             spec = specs[head.id]

@@ -1,7 +1,7 @@
 """An attempt failed: retry, bury or cancel, as the job's policy says."""
 
 from gristmill.domain.job import JobSpec
-from gristmill.domain.outcome import AGENT_DIED, CANCELLED_BY_USER, LOST, judge
+from gristmill.domain.outcome import AGENT_DIED, CANCEL_REASONS, LOST, judge
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
@@ -33,8 +33,7 @@ def fail(
         failures=head.failures,
         random=core.chance.random,
     )
-    cancelled = bool(head.cancel_requested)
-    head.exit_code, head.reason = exit_code, CANCELLED_BY_USER if cancelled else reason
+    head.exit_code, head.reason = exit_code, CANCEL_REASONS.get(head.cancel_requested, reason)
     if head.ended_at is None:
         head.ended_at = ledger.now
     if verdict.trigger is Trigger.FAIL_RETRY:

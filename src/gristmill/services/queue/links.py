@@ -31,6 +31,7 @@ class Links:
         self._members: list[tuple[int, int]] = []
         self._waits: list[tuple[int, int]] = []
         self._labels: list[tuple[str, str, int]] = []
+        self._kept: list[tuple[int, int]] = []
         self._taken_mutexes: set[int] = set()
 
     def join(
@@ -59,6 +60,8 @@ class Links:
         """Record what the job waits for; return how many of those are not satisfied yet."""
         for label, value in spec.labels.items():
             self._labels.append((label, value, job))
+        if spec.stays_listed:
+            self._kept.append((self._owner, job))
         if not (spec.after or spec.after_any or spec.after_groups):
             return 0
         unmet = 0
@@ -95,6 +98,7 @@ class Links:
             ("insert_dep_group_members", self._members),
             ("insert_dep_group_waiters", self._waits),
             ("insert_labels", self._labels),
+            ("insert_kept", self._kept),
         ):
             if rows:
                 self._tx.many(statement, rows)

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from gristmill.domain.dialect import Dialect
 from gristmill.domain.identity import Identity
-from gristmill.domain.outcome import LOST
-from gristmill.domain.state import JobState, Trigger
+from gristmill.domain.outcome import CANCELLED_BY_USER, LOST
+from gristmill.domain.state import ACTIVE, JobState, Trigger
 from gristmill.services.queue.control import holders
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail
@@ -27,6 +28,10 @@ class Removal:
     async def kill(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
         """Have running and reserved jobs ended by their agents; return them as they are now."""
         return await self._core.database.write(lambda tx: self._kill(tx, who, ids))
+
+    async def end_active(self, who: Identity, ids: Sequence[int], dialect: Dialect) -> list[int]:
+        """Cancel those that have not ended, in one go; return the ids of those it was done to."""
+        return await self._core.database.write(lambda tx: self._end_active(tx, who, ids, dialect))
 
     async def confirm_lost(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
         """Take lost jobs for dead: retried or buried as their policy says."""
@@ -55,6 +60,27 @@ class Removal:
             self._order_kill(tx, head)
         ledger.close()
         return self._views(tx, [head.id for head in heads])
+
+    def _end_active(
+        self, tx: Transaction, who: Identity, ids: Sequence[int], dialect: Dialect
+    ) -> list[int]:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        heads = [
+            head
+            for head in self._own(tx, ledger, who, ids)
+            if head.state in ACTIVE and not head.cancel_requested and head.dialect == dialect
+        ]
+        for head in heads:
+            self._order_kill(tx, head)
+            if head.state in {JobState.RUNNING, JobState.RESERVED}:
+                head.cancel_requested = 1
+                ledger.touch(head)
+            else:
+                head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
+                tx.run("delete_gang_members", job=head.id)
+                ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+        ledger.close()
+        return [head.id for head in heads]
 
     def _confirm_lost(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> list[Listed]:
         ledger = Ledger(self._core, tx, self._core.chance.now())
