@@ -25,6 +25,7 @@ SMALL_TABLES = frozenset({
 
 SCANS_BY_NATURE = {
     "get_ready_shapes": "a loose scan of an index: one step a shape, at start only",
+    "find_groups_with": "looks for a part of a word in every group that has jobs",
     "count_metric_tails": "fresh points alone, which are few; at start only",
     "count_device_logins": "counts no further than a limit",
     "list_doomed_blobs": "takes the first few, whichever they are",
