@@ -31,6 +31,8 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         command = group.commands[name]
         if name in NOT_ASKED_HERE:
             continue
+        for word in rest.split()[:1]:
+            command = getattr(command, "commands", {}).get(word, command)
         known = {option for parameter in command.params for option in parameter.opts}
         words = rest.split(" -- ")[0].split("#")[0]
         for option in _OPTION.findall(words):

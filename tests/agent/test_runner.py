@@ -7,12 +7,11 @@ from pathlib import Path
 from gristmill.agent.journal import read_journal
 from gristmill.agent.slots import INLINE_BYTES, Keep
 from gristmill.agent.waitlist import SURE
-from gristmill.domain.job import Hook, Hooks, JobSpec, Mount, MountTarget, Task, Workspace
+from gristmill.domain.job import Hook, Hooks, JobSpec, Task, Workspace
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
     CANCELLED_BY_USER,
     COULD_NOT_START,
-    MOUNT_FAILED,
     NO_CONTAINER_ENGINE,
     NON_ZERO_EXIT,
     OVER_WALLTIME,
@@ -185,14 +184,12 @@ def test_what_cannot_run_says_why(tmp_path: Path) -> None:
             JobSpec(command="true", cwd=str(tmp_path / "nowhere")),
             JobSpec(tasks=(Task(argv=("/no/such/program",)),)),
             JobSpec(command="true", image="busybox"),
-            JobSpec(command="true", mounts=(Mount(targets=(MountTarget(path="bucket"),)),)),
         ],
     )
     assert [end.reason for end in ends] == [
         BAD_WORKDIR,
         COULD_NOT_START,
         NO_CONTAINER_ENGINE,
-        MOUNT_FAILED,
     ]
     assert all(end.started_at is None and not end.succeeded and end.message for end in ends)
 

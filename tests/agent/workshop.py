@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,36 +11,79 @@ import msgspec
 
 from gristmill.agent.cgroups import detect
 from gristmill.agent.ending import Ending
+from gristmill.agent.helpers import MemberHelpers
 from gristmill.agent.journal import Journal
+from gristmill.agent.mounts import Mounts
 from gristmill.agent.processes import set_subreaper
 from gristmill.agent.pulse import Pulses
+from gristmill.agent.questions import Questions
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import Runtimes
+from gristmill.agent.sandboxes import Sandboxes
 from gristmill.agent.slots import Keep, Scratch, Slots
+from gristmill.agent.spawning import Helpers
 from gristmill.agent.steps import base_environment
 from gristmill.agent.usage import Sampler
 from gristmill.agent.watch import Watch
 from gristmill.containers.images import ImageStore
+from gristmill.containers.run import ContainerEngine
 from gristmill.domain.clock import Chance
 from gristmill.domain.job import JobSpec
 from gristmill.domain.resources import node
-from gristmill.protocol.messages import Finished, Lease
+from gristmill.protocol.messages import Finished, Held, Lease, Preparation
 
 PATIENCE = 60.0
+
+
+class LocalQuestions(Questions):
+    """Answers as a server does. objects: where stored objects are; place: where outputs go."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, str] = {}
+        self.place = ""
+        self.secrets: list[str] = []
+
+    async def prepare(self, held: Held) -> Preparation:
+        return Preparation(
+            "http://mill.example", f"token-of-{held.job}", {}, self.secrets, self.objects, 7
+        )
+
+    async def places(self, held: Held, outputs: Sequence[str]) -> list[str]:
+        return [f"{self.place}/{held.job}/{name}" for name in outputs]
 
 
 class Workshop:
     """Use inside ``asyncio.run``: the runner reaps this process's children."""
 
-    def __init__(self, home: Path, *, cpus: int = 2, keep: Keep | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        cpus: int = 2,
+        keep: Keep | None = None,
+        engine: ContainerEngine | None = None,
+        on_host: bool = False,
+        grace: float = 0.5,
+        memory_used: float = 0.0,
+    ) -> None:
         set_subreaper()
         chance = Chance()
         self.home = home
         self.changed = asyncio.Event()
-        (home / "outputs").mkdir()
+        (home / "outputs").mkdir(exist_ok=True)
         self.cgroups = detect("workshop")
-        self.runtimes = Runtimes(ImageStore(home / "images"), None, on_host=False)
+        self.images = ImageStore(home / "images")
+        self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
+        self.helpers, self.questions = Helpers(), LocalQuestions()
+        self.mounts = Mounts(home / "mounts", MemberHelpers("workshop", self.helpers), chance)
+        self.sandboxes = Sandboxes(
+            home / "sandboxes",
+            runtimes=self.runtimes,
+            helpers=self.helpers,
+            questions=self.questions,
+            chance=chance,
+        )
         self.journal = Journal(home / "journal")
         self.runner = Runner(
             node="workshop",
@@ -51,14 +94,25 @@ class Workshop:
             scratch=Scratch(home / "scratch"),
             journal=self.journal,
             runtimes=self.runtimes,
-            ending=Ending(sampler, self.runtimes, chance, 0.5),
+            mounts=self.mounts,
+            ending=Ending(sampler, self.runtimes, chance, grace),
             chance=chance,
             outputs=str(home / "outputs"),
             keep=keep or Keep(),
+            helpers=self.helpers,
+            sandboxes=self.sandboxes,
             on_change=self.changed.set,
         )
         self.pulses = Pulses(sampler, chance)
-        self.watch = Watch(self.runner, self.cgroups, sampler, chance, 1024, self.pulses)
+        self.watch = Watch(
+            self.runner,
+            self.cgroups,
+            sampler,
+            chance,
+            1024,
+            self.pulses,
+            lambda: memory_used,
+        )
         self._jobs = 0
 
     async def __aenter__(self) -> Self:

@@ -8,7 +8,7 @@ import httpx2
 import msgspec
 import pytest
 
-from gristmill.native import health
+from gristmill.services import readiness
 from tests.native.place import Place, error_of
 
 
@@ -42,13 +42,13 @@ def test_a_hundred_thousand_jobs_in_one_request_leave_room_for_others(own_place:
 def test_a_store_that_cannot_be_written_is_503_and_comes_back(
     own_place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "READY_LIMIT", 0.2)
+    monkeypatch.setattr(readiness, "READY_LIMIT", 0.2)
     other = apsw.Connection(str(own_place.home / "gristmill.db"))
     other.execute("begin immediate")
     try:
-        readiness = own_place.stranger.get("/readyz")
-        assert error_of(readiness)["code"] == "unavailable"
-        assert (readiness.status_code, readiness.headers["retry-after"]) == (503, "1")
+        reply = own_place.stranger.get("/readyz")
+        assert error_of(reply)["code"] == "unavailable"
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
         assert own_place.stranger.get("/healthz").status_code == 200
         assert own_place.admin.get("/v1/jobs").status_code == 200
         refused = own_place.admin.post("/v1/jobs", json={"command": "true"})

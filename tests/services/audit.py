@@ -4,8 +4,10 @@ from collections import Counter, defaultdict
 
 import msgspec
 
+from gristmill.domain.outcome import CANCELLED_WITH_WORKFLOW, DEPENDENCY_FAILED
 from gristmill.domain.state import _MOVES as MOVES
 from gristmill.domain.state import BUCKETS, HELD, INITIAL, TERMINAL, JobState
+from gristmill.domain.workflow import ENDED, WorkflowState
 from tests.raw import rows
 
 _OUT = {JobState.COMPLETE, JobState.CANCELLED}
@@ -39,6 +41,7 @@ def audit(url: str) -> None:
     _check_mutexes(url, jobs)
     _check_holding(url, jobs)
     _check_history(url, jobs)
+    _check_workflows(url, jobs)
 
 
 def _jobs(url: str) -> dict[int, _Job]:
@@ -54,9 +57,9 @@ def _check_counts(url: str, jobs: dict[int, _Job]) -> None:
     owners = Counter((job.owner, job.dialect, int(job.state)) for job in jobs.values())
     stored = rows(url, "select owner_id, dialect, state, n from owner_count where n <> 0")
     assert {tuple(row[:3]): row[3] for row in stored} == dict(owners)
-    groups = Counter((job.group, job.owner, int(job.state)) for job in jobs.values())
-    stored = rows(url, "select group_id, owner_id, state, n from group_count where n <> 0")
-    assert {tuple(row[:3]): row[3] for row in stored} == dict(groups)
+    groups = Counter((job.group, job.owner, job.dialect, int(job.state)) for job in jobs.values())
+    stored = rows(url, "select group_id, owner_id, dialect, state, n from group_count where n <> 0")
+    assert {tuple(row[:4]): row[4] for row in stored} == dict(groups)
     assert all(job.bucket == BUCKETS[job.state] for job in jobs.values())
 
 
@@ -74,6 +77,11 @@ def _check_dependencies(url: str, jobs: dict[int, _Job]) -> None:
             assert jobs[on].state not in over, f"{job} still waits for {on}: {jobs[on].state}"
     for group, job in rows(url, "select group_id, job_id from dep_group_waiter"):
         unmet[job] += stored.get(group, 0) > 0
+    blocked = (
+        "select j.id from job j join workflow_node n on n.id = j.node_id"
+        " where n.unmet > 0 and j.superseded_by is null"
+    )
+    unmet.update(row[0] for row in rows(url, blocked))
     for job_id, row in jobs.items():
         assert row.unmet == unmet[job_id], row
         assert (row.state is JobState.WAITING) == (row.unmet > 0) or row.state not in {
@@ -118,3 +126,54 @@ def _check_history(url: str, jobs: dict[int, _Job]) -> None:
             at[job] = state
     for job_id, row in jobs.items():
         assert at[job_id] is row.state, f"job {job_id} is {row.state.word}, not {at[job_id].word}"
+
+
+_NEVER_RAN = {CANCELLED_WITH_WORKFLOW, DEPENDENCY_FAILED}
+
+
+def _check_workflows(url: str, jobs: dict[int, _Job]) -> None:
+    """Recount what nodes and workflows count, and what they wait for."""
+    found = rows(
+        url,
+        "select id, node_id, reason, unmet, superseded_by from job where node_id is not null",
+    )
+    counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for job, node, reason, unmet, superseded_by in found:
+        if superseded_by is None:
+            counted[node][_phase(jobs[job].state, reason, unmet)] += 1
+    columns = "id, workflow_id, total, done, failed, waiting, unmet"
+    nodes = {row[0]: row for row in rows(url, f"select {columns} from workflow_node")}
+    parents: Counter[int] = Counter()
+    for parent, child in rows(url, "select parent_id, child_id from workflow_edge"):
+        parents[child] += nodes[parent][3] < nodes[parent][2]
+    ended: dict[int, float | None] = dict(rows(url, "select id, ended_at from workflow"))
+    sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for node, workflow, total, done, failed, waiting, unmet in nodes.values():
+        sums[workflow].update(total=total, done=done, failed=failed, waiting=waiting)
+        if ended[workflow] is None:
+            assert unmet == parents[node], f"node {node}: {unmet} unmet, {parents[node]} not done"
+        mine = counted[node]
+        if mine.total() in {total, total - done + mine["done"]}:
+            earlier = total - mine.total()
+            assert (done, failed, waiting) == (
+                mine["done"] + earlier, mine["failed"], mine["waiting"]
+            ), f"node {node} of workflow {workflow}: {mine}"  # fmt: skip
+    columns = "id, state, total, done, failed, waiting, reruns_left"
+    for workflow, state, total, done, failed, waiting, _ in rows(
+        url, f"select {columns} from workflow"
+    ):
+        assert sums[workflow] == Counter(total=total, done=done, failed=failed, waiting=waiting)
+        queued = total - done - failed - waiting
+        assert queued >= 0, workflow
+        assert (ended[workflow] is not None) == (WorkflowState(state) in ENDED)
+        assert queued > 0 or ended[workflow] is not None, f"workflow {workflow} hangs"
+        assert (state == WorkflowState.COMPLETED) <= (done == total)
+        assert (state == WorkflowState.FAILED) <= (failed > 0), f"why did {workflow} fail?"
+
+
+def _phase(state: JobState, reason: str | None, unmet: int) -> str:
+    if state is JobState.COMPLETE:
+        return "done"
+    if state is JobState.WAITING or (unmet and reason in _NEVER_RAN):
+        return "waiting"
+    return "failed" if state in TERMINAL else "queued"

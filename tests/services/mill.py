@@ -40,6 +40,7 @@ from gristmill.services.queue.listing import Listing
 from gristmill.services.queue.registry import Registry
 from gristmill.services.queue.submit import Submission, Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
+from gristmill.services.workflows.book import Workflows
 from gristmill.store.database import Database, open_database
 from tests.services.audit import audit
 
@@ -76,6 +77,7 @@ class Mill:
         self.registry = Registry()
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
+        self.workflows = Workflows(self.core, self.submitter, self.control)
         self.listing = Listing(self.core, self.registry)
         self.outputs = Outputs(self.core, self.registry, self.listing)
         self.events = Events(self.core)

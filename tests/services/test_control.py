@@ -176,3 +176,22 @@ def test_forgetting_removes_every_trace(play: Play) -> None:
         assert await mill.one() == 4
 
     play(story)
+
+
+def test_a_key_is_not_revived_beside_another_that_lives(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        first = await mill.one(key="k")
+        await mill.cancel(first)
+        second = await mill.one(key="k")
+        with pytest.raises(ConflictError, match=f"job {second} stands for the same key 'k'"):
+            await mill.retry(first)
+        assert await mill.state(first) is JobState.CANCELLED
+        await mill.cancel(second)
+        with pytest.raises(ConflictError, match="same key"):
+            await mill.retry(first, second)
+        assert await mill.states([first, second]) == [JobState.CANCELLED] * 2
+        (bens,) = await mill.submit(spec(key="k"), who=BEN)
+        assert (await mill.retry(first)).ids == [first]
+        assert await mill.states([first, bens]) == [JobState.READY] * 2
+
+    play(story)

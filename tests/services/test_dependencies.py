@@ -99,6 +99,24 @@ def test_a_new_member_makes_complete_waiters_run_again(play: Play) -> None:
     play(story)
 
 
+def test_who_runs_again_has_all_retries_again(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        waiter = await mill.one(after_groups=["g"], retry={"retries": 1, "delay": 0})
+        agent = await mill.agent()
+        await agent.lease()
+        await agent.finish(waiter, exit_code=1)
+        assert await agent.work() == [waiter]
+        member = await mill.one(dep_groups=["g"])
+        head = (await mill.listing.get(ANN, waiter)).row.head
+        assert (head.state, head.retries_left, head.failures) == (S.WAITING, 1, 0)
+        assert await agent.work(most=1) == [member]
+        assert await agent.lease() == [waiter]
+        await agent.finish(waiter, exit_code=1)
+        assert await mill.state(waiter) is S.READY
+
+    play(story)
+
+
 def test_resurrection_runs_down_the_chain(play: Play) -> None:
     async def story(mill: Mill) -> None:
         await mill.submit(

@@ -25,10 +25,15 @@ SMALL_TABLES = frozenset({
 
 SCANS_BY_NATURE = {
     "get_ready_shapes": "a loose scan of an index: one step a shape, at start only",
+    "find_groups_with": "looks for a part of a word in every group that has jobs",
+    "count_metric_tails": "fresh points alone, which are few; at start only",
+    "count_device_logins": "counts no further than a limit",
+    "list_doomed_blobs": "takes the first few, whichever they are",
+    "delete_old_kept": "once an hour, as many as people asked to keep listed",
     "delete_events_before": "events leave in the order they came",
 }
 SORTED = re.compile(
-    r"take_ready|get_ready_heads|get_next_.*|get_due_.*|get_events_after|list_by_.*"
+    r"take_ready|get_ready_heads|get_next_.*|get_due_.*|get_events_after|list_by_.*|list_ended|list_kept_.*"
 )
 """Statements that return the first few of very many: an index must have them in order."""
 

@@ -1,6 +1,7 @@
 """The queue under random histories: whatever happens in whatever order, its promises hold."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -12,11 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gristmill.domain.errors import ConflictError, InvalidInputError
+from gristmill.domain.factories import Repeat
 from gristmill.domain.state import TERMINAL, JobState
+from gristmill.domain.workflow import NOT_IN_WORKFLOWS, WorkflowSpec
 from gristmill.protocol.messages import Finished, Held
+from gristmill.services.workflows.submit import WorkflowSubmission
 from gristmill.store.database import open_database
+from tests.raw import rows
 from tests.services.audit import audit
-from tests.services.mill import EVERYBODY, RULES, Clock, FakeAgent, Mill, spec
+from tests.services.mill import ANN, EVERYBODY, RULES, Clock, FakeAgent, Mill, spec
 
 EXAMPLES = int(os.environ.get("GRISTMILL_MACHINE_EXAMPLES", "25"))
 
@@ -51,6 +56,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.jobs: list[int] = []
+        self.gone: set[int] = set()
+        self.workflows: list[int] = []
         self.fences: dict[int, int] = {}
         self.started: dict[str, set[Held]] = {"a": set(), "b": set()}
         self.told: list[tuple[FakeAgent, Finished]] = []
@@ -91,6 +98,63 @@ class QueueMachine(RuleBasedStateMachine):
         else:
             self.jobs += [job for job in dict.fromkeys(ids) if job not in self.jobs]
 
+    @rule(
+        sizes=st.lists(st.integers(1, 3), min_size=1, max_size=4),
+        edges=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=4),
+        wish=_JOBS,
+        retries=st.integers(0, 1),
+        reruns=st.integers(0, 1),
+    )
+    def submit_workflow(
+        self,
+        sizes: list[int],
+        edges: list[tuple[int, int]],
+        wish: dict[str, Any],
+        retries: int,
+        reruns: int,
+    ) -> None:
+        wish = {name: value for name, value in wish.items() if name not in NOT_IN_WORKFLOWS}
+        if "nodes" in wish:
+            wish = {**wish, "cpus": 2}
+        names = [f"n{number}" for number in range(len(sizes))]
+        after: dict[str, tuple[str, ...]] = {}
+        for child, parent in edges:
+            if parent < child < len(names):
+                after[names[child]] = (*after.get(names[child], ()), names[parent])
+        flow = WorkflowSpec(
+            jobs=dict.fromkeys(names, spec(**wish)),
+            after=after,
+            factories=tuple(
+                Repeat(jobs=(name,), number=size)
+                for name, size in zip(names, sizes, strict=True)
+                if size > 1
+            ),
+            retries=retries,
+            reruns=reruns,
+        )
+        self.workflows.append(self.do(self.mill.workflows.submit(WorkflowSubmission(flow, ANN))))
+        self.learn_jobs()
+
+    @precondition(lambda self: self.workflows)
+    @rule(pick=_PICK, how=st.sampled_from(["cancel", "rerun", "clone"]))
+    def steer_workflow(self, pick: int, how: str) -> None:
+        workflow = self.workflows[pick % len(self.workflows)]
+        if how == "cancel":
+            for job in self.jobs:
+                if self.state(job) is _S.LOST:
+                    self.end_for_good(job)
+            self.do(self.mill.workflows.cancel(ANN, [workflow]))
+            return
+        with contextlib.suppress(ConflictError):
+            self.workflows.append(self.do(getattr(self.mill.workflows, how)(ANN, workflow)))
+        self.learn_jobs()
+
+    def learn_jobs(self) -> None:
+        """Take up the jobs that workflows have added."""
+        known = set(self.jobs) | self.gone
+        found = (row[0] for row in rows(self.url, "select id from job order by id"))
+        self.jobs += [job for job in found if job not in known]
+
     @precondition(lambda self: self.jobs)
     @rule(pick=_PICK, count=st.integers(1, 3))
     def cancel(self, pick: int, count: int) -> None:
@@ -115,6 +179,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert self.state(job) not in TERMINAL
         else:
             self.jobs.remove(job)
+            self.gone.add(job)
 
     # What agents do.
 
@@ -243,7 +308,9 @@ class QueueMachine(RuleBasedStateMachine):
                     self.drop(agent, held)
                     self.do(agent.tell(finished=[end]))
             self.time_passes(31.0, heard=True)
+            self.learn_jobs()
         audit(self.url)
+        self.learn_jobs()
         left = [job for job in self.jobs if self.state(job) not in TERMINAL]
         assert all(self.state(job) is _S.WAITING for job in left), [
             (job, self.state(job), self.do(self.mill.why(job))) for job in left

@@ -97,3 +97,24 @@ def test_a_lost_job_is_settled_when_somebody_says_it_is_dead(play: Play) -> None
         assert await mill.why(lost) == LOST
 
     play(story)
+
+
+def test_forgotten_once_buried(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        forget = {"on_failure": [{"forget": True}]}
+        retried = await mill.one(hooks=forget, retry={"retries": 1, "delay": 0})
+        held = await mill.one(hooks=forget, dep_groups=["g"])
+        waiter = await mill.one(after_groups=["g"])
+        good = await mill.one(hooks={"on_exit": [{"forget": True}]})
+        agent = await mill.agent()
+        await agent.lease()
+        await agent.finish(good)
+        await agent.finish(retried, held, exit_code=1, stdout=b"x" * 10)
+        assert await mill.states([retried, held, waiter, good]) == [
+            S.READY, S.BURIED, S.WAITING, S.COMPLETE,
+        ]  # fmt: skip
+        await agent.lease()
+        await agent.finish(retried, exit_code=1)
+        assert not await _exists(mill, retried)
+
+    play(story)

@@ -1,3 +1,4 @@
+from gristmill.domain.dialect import Dialect
 from gristmill.domain.state import ACTIVE, JobState
 from gristmill.services.queue.similar import Sample, Similar
 from tests.services.conftest import Play
@@ -52,5 +53,43 @@ def test_jobs_that_failed_before_are_a_kind_of_their_own(play: Play) -> None:
         assert await mill.states([again, fresh]) == [S.READY, S.READY]
         shown = _shown(await similar.live(ANN, LIVE, 1))
         assert shown == [(again, S.READY, 0), (fresh, S.READY, 0)]
+
+    play(story)
+
+
+def test_each_interface_is_counted_for_itself(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        similar = Similar(mill.core)
+        await mill.submit(*(spec(group="g") for _ in range(5)))
+        ours = await mill.submit(*(spec(group="g") for _ in range(3)), dialect=Dialect.WR)
+        await mill.submit(spec(group="other"), dialect=Dialect.WR)
+        for who in (ANN, EVERYBODY):
+            for dialect, first, more in ((Dialect.WR, ours[0], 2), (Dialect.NATIVE, 1, 4)):
+                shown = await similar.of_group(who, "g", LIVE, 1, dialect)
+                assert _shown(shown) == [(first, S.READY, more)]
+            assert [each.similar for each in await similar.of_group(who, "g", LIVE, 1)] == [7]
+            assert _shown(await similar.live(who, LIVE, 1, Dialect.WR)) == [(ours[0], S.READY, 3)]
+        agent = await mill.agent(cpus=20)
+        await agent.lease()
+        await agent.finish(1, ours[1], exit_code=1)
+        buried = await similar.live(ANN, [S.BURIED], 1, Dialect.WR)
+        assert _shown(buried) == [(ours[1], S.BURIED, 0)]
+
+    play(story)
+
+
+def test_jobs_submitted_for_a_further_group_count_there_too(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        similar = Similar(mill.core)
+        jobs = [spec(group="first", key=f"k{number}") for number in range(3)]
+        first = await mill.submit(*jobs)
+        assert await mill.submit(*(spec(group="second", key=f"k{n}") for n in range(3))) == first
+        own = await mill.one(group="second")
+        assert _shown(await similar.of_group(ANN, "second", LIVE, 1)) == [(own, S.READY, 3)]
+        assert _shown(await similar.of_group(ANN, "second", LIVE, 2)) == [
+            (own, S.READY, 0), (first[0], S.READY, 2),
+        ]  # fmt: skip
+        assert await similar.of_group(ANN, "second", [S.COMPLETE], 1) == []
+        assert await similar.of_group(BEN, "second", LIVE, 1) == []
 
     play(story)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.wr.talk import Job, Wr
+from gristmill.domain.learning import ROUNDING, Resource, advise
+from tests.wr.conftest import Start
+from tests.wr.talk import QUICK, Job, Wr
 
 EAT = "python3 -c 'x = bytearray({mb} << 20); import time; time.sleep(0.{tenths})'"
 
@@ -81,3 +83,62 @@ def test_more_memory_after_it_ran_out(wr: Wr) -> None:
     assert (job["FailReason"], job["Attempts"]) == ("command exited non-zero", 2)
     assert job["ExpectedRAM"] >= job["PeakRAM"] + 1000 - 100
     assert job["ExpectedRAM"] % 100 == 0
+
+
+def test_more_fit_at_once_when_it_is_known_what_they_need(start: Start) -> None:
+    talk = Wr(start("--agent-cpus", "4", "--agent-memory", "3G", *QUICK))
+    try:
+        job = {"memory": "2G", "cpus": 1, "req_grp": "packed"}
+        talk.add({**job, "cmd": "true teach", "rep_grp": "teach"})
+        talk.wait("teach", lambda found: found[0]["State"] in {"running", "complete"})
+        talk.wait_for("teach", "complete")
+        gate = f"{talk.cwd}/gate"
+        talk.add(
+            *(
+                {**job, "cmd": f"while [ ! -e {gate} ]; do sleep 0.05; done # {number}",
+                 "rep_grp": "packed"}
+                for number in range(4)
+            )
+        )  # fmt: skip
+        found = talk.wait("packed", lambda found: {each["State"] for each in found} == {"running"})
+        assert {each["ExpectedRAM"] for each in found} == {100}
+        Path(gate).touch()
+        talk.wait("packed", lambda found: {each["State"] for each in found} == {"complete"})
+    finally:
+        talk.close()
+
+
+def test_before_it_is_known_they_are_reckoned_with_as_they_ask(start: Start, folder: Path) -> None:
+    talk = Wr(start("--agent-cpus", "4", "--agent-memory", "3G", *QUICK))
+    try:
+        gate = folder / "gate"
+        talk.add(
+            *(
+                {"memory": "2G", "cpus": 1, "rep_grp": "wide", "req_grp": f"kind{number}",
+                 "cmd": f"while [ ! -e {gate} ]; do sleep 0.05; done # {number}"}
+                for number in range(2)
+            )
+        )  # fmt: skip
+        talk.wait("wide", lambda found: "running" in {each["State"] for each in found})
+        assert sorted(each["State"] for each in talk.jobs("wide")) == ["ready", "running"]
+        gate.touch()
+        talk.wait("wide", lambda found: {each["State"] for each in found} == {"complete"})
+    finally:
+        talk.close()
+
+
+@pytest.mark.parametrize(
+    ("seen", "advice"),
+    [
+        ([], None),
+        ([50], 100),
+        ([101, 102, 950], 1000),
+        ([100, 200, 300, 400, 500, 2000], 100),
+        (list(range(100, 2100, 100)), 1500),
+        (list(range(100, 10_100, 100)), 9500),
+        (list(range(100, 20_100, 100)), 19_000),
+    ],
+)
+def test_the_formula(seen: list[int], advice: int | None) -> None:
+    """Of up to 5 values the most, of up to 100 below the top five, of more below the top 5 %."""
+    assert advise(seen, ROUNDING[Resource.MEMORY]) == advice

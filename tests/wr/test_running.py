@@ -169,10 +169,12 @@ def test_without_cleanup_the_folder_stays(wr: Wr, folder: Path) -> None:
     assert (folder / job["Cwd"].lstrip("/") / "file").read_text() == "kept\n"
 
 
-def test_mounts_without_a_client_for_them(wr: Wr) -> None:
-    (added,) = wr.add({"cmd": "ls mnt", "mounts": [{"Targets": [{"Path": "bucket"}]}]})
-    job = wr.wait_for(added["Key"], "buried")
+def test_mounts_that_cannot_be(wr: Wr) -> None:
+    mount = {"Targets": [{"Path": "bucket", "Profile": "nobody"}]}
+    (added,) = wr.add({"cmd": "ls mnt", "mounts": [mount], "retries": 3})
+    job = wr.wait_for(added["Key"], "buried", std="true")
     assert job["FailReason"] == "mounting of remote file system(s) failed"
+    assert "nobody" in job["StdErr"]
 
 
 def test_killing(wr: Wr) -> None:
@@ -221,6 +223,22 @@ def test_a_known_job_is_found_under_both_groups(wr: Wr) -> None:
     assert wr.add({"cmd": "echo both", "rep_grp": "second"}) == []
     assert wr.job("first")["RepGroup"] == "first"
     assert wr.job("second")["RepGroup"] == "second"
+
+
+def test_searching_for_parts_of_groups(wr: Wr) -> None:
+    wr.add(
+        {"cmd": "exit 1 # s1", "rep_grp": "part-a-of"}, {"cmd": "exit 1 # s2", "rep_grp": "part-b"},
+        {"cmd": "exit 1 # s3", "rep_grp": "other%_"},
+    )  # fmt: skip
+    for group in ("part-a-of", "part-b", "other%_"):
+        wr.wait_for(group, "buried")
+    both = wr.jobs("part-", search="true")
+    assert [job["RepGroup"] for job in both] == ["part-a-of", "part-b"]
+    assert [job["RepGroup"] for job in wr.jobs("%25_", search="true")] == ["other%_"]
+    assert (
+        wr.jobs("part-") == wr.jobs("part-", search="yes") == wr.jobs("none", search="true") == []
+    )
+    assert len(wr.end("deletable", "part-", search="true")) == 2
 
 
 def test_complete_ones_come_last_by_when_they_ran(wr: Wr) -> None:

@@ -17,6 +17,7 @@ from gristmill.agent.connection import (
     RefusedError,
     ServerAwayError,
 )
+from gristmill.agent.inside import Inside
 from gristmill.agent.journal import Journal
 from gristmill.agent.runner import Runner
 from gristmill.agent.uploads import Uploads
@@ -60,6 +61,7 @@ class Errands:
         self,
         *,
         runner: Runner,
+        inside: Inside,
         journal: Journal,
         introduce: Callable[[], Register],
         address: Address,
@@ -71,12 +73,11 @@ class Errands:
         self.stopping = asyncio.Event()
         self.changed = asyncio.Event()
         self._runner, self._journal, self._introduce = runner, journal, introduce
+        self._inside = inside
         self._asking, self._telling = Connection(address, token), Connection(address, token)
         self._uploads: Uploads | None = None
         if not address.socket:
-            self._uploads = Uploads(
-                Connection(address, token), lambda: (self._agent, self._instance())
-            )
+            self._uploads = Uploads(Connection(address, token), self.who)
         self._samples = samples
         self._one_tells = asyncio.Lock()
         self._to_upload = asyncio.Event()
@@ -89,6 +90,10 @@ class Errands:
         self._registered = asyncio.Event()
         self._lost = asyncio.Event()
         self._lost.set()
+
+    def who(self) -> tuple[int, str]:
+        """Return the agent's number, as the server gave it, and its instance."""
+        return self._agent, self._instance()
 
     async def keep_registered(self) -> None:
         """Register at the start and whenever the server forgot us."""
@@ -165,6 +170,10 @@ class Errands:
             self._runner.wind_down((held.job, held.attempt, held.rank))
         for wish in reply.read:
             await self._send_output(wish)
+        for held in reply.release:
+            self._runner.release((held.job, held.attempt, held.rank))
+        for order in reply.orders:
+            self._inside.obey(order)
         self._runner.accept(reply.leases)
         if reply.stop:
             self.stopping.set()

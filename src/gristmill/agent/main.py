@@ -18,18 +18,24 @@ import structlog
 from gristmill import __version__
 from gristmill.agent.cgroups import detect
 from gristmill.agent.config import AgentConfig, parse_arguments
-from gristmill.agent.connection import Address, RefusedError
+from gristmill.agent.connection import Address, Connection, RefusedError
 from gristmill.agent.ending import Ending
 from gristmill.agent.errands import Errands
+from gristmill.agent.helpers import MemberHelpers
+from gristmill.agent.inside import Inside
 from gristmill.agent.journal import Journal, read_journal
 from gristmill.agent.leftovers import kill_leftovers
 from gristmill.agent.log import configure_logging
+from gristmill.agent.mounts import Mounts
 from gristmill.agent.node import measure, node_id, own_address
 from gristmill.agent.processes import MARKER_VARIABLE, boot_id, process_start, set_subreaper
 from gristmill.agent.pulse import Pulses
+from gristmill.agent.questions import Questions
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import Runtimes
+from gristmill.agent.sandboxes import Sandboxes
 from gristmill.agent.slots import Keep, Scratch, Slots
+from gristmill.agent.spawning import Helpers
 from gristmill.agent.steps import base_environment
 from gristmill.agent.usage import Sampler
 from gristmill.agent.watch import Watch
@@ -67,6 +73,19 @@ class Agent:
         self._runtimes = self._find_runtimes()
         self._journal = Journal(self._folder / "journal")
         sampler = Sampler(chance)
+        address, token = _address(config), _token(config)
+        helpers = Helpers()
+        mounts = Mounts(self._folder / "mounts", MemberHelpers(self._node, helpers), chance)
+        mounts.clear_leftovers()
+        questions = Questions(Connection(address, token), lambda: self._errands.who())
+        sandboxes = Sandboxes(
+            config.home / "sandboxes",
+            runtimes=self._runtimes,
+            helpers=helpers,
+            questions=questions,
+            chance=chance,
+            authority=config.ca_file if config.url else _own_authority(config.home),
+        )
         self._runner = Runner(
             node=self._node,
             instance=self._instance,
@@ -76,10 +95,13 @@ class Agent:
             scratch=Scratch(config.home / "scratch"),
             journal=self._journal,
             runtimes=self._runtimes,
+            mounts=mounts,
             ending=Ending(sampler, self._runtimes, chance, config.grace),
             chance=chance,
             outputs=str(config.home / "outputs"),
             keep=Keep(config.output_head, config.output_tail),
+            helpers=helpers,
+            sandboxes=sandboxes,
             on_change=lambda: self._errands.changed.set(),
         )
         pulses = Pulses(sampler, chance)
@@ -88,10 +110,17 @@ class Agent:
         )
         self._errands = Errands(
             runner=self._runner,
+            inside=Inside(
+                runner=self._runner,
+                runtimes=self._runtimes,
+                helpers=helpers,
+                sandboxes=sandboxes,
+                questions=questions,
+            ),
             journal=self._journal,
             introduce=self._introduce,
-            address=_address(config),
-            token=_token(config),
+            address=address,
+            token=token,
             chance=chance,
             samples=pulses.take,
         )
@@ -233,6 +262,12 @@ def _address(config: AgentConfig) -> Address:
         raise InvalidInputError(f"--url {config.url!r} is not https://HOST:PORT", "url")
     context = ssl.create_default_context(cafile=config.ca_file or None)
     return Address(host=parts.hostname, port=parts.port or 443, tls=context)
+
+
+def _own_authority(home: Path) -> str:
+    """Return the CA file of the server of this home, once there is one."""
+    path = home / "ca.pem"
+    return str(path) if path.exists() else ""
 
 
 def _token(config: AgentConfig) -> str:

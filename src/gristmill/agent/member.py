@@ -2,16 +2,22 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gristmill.agent.census import MemberProcesses
+from gristmill.agent.sandbox import NOT_PULLED, Pulled, Sandbox
 from gristmill.agent.slots import Slot
 from gristmill.agent.steps import Step
+from gristmill.agent.tee import Tees
 from gristmill.agent.workspace import Workspace
 from gristmill.containers.images import ImageLease
-from gristmill.domain.job import JobSpec
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.job import JobSpec, tasks_of
+from gristmill.domain.outcome import CANCELLED_BY_USER, GOAL_REACHED, TaskResult
 from gristmill.domain.resources import Capacity
 from gristmill.protocol.messages import Held, Lease
+
+if TYPE_CHECKING:
+    from gristmill.agent.mounts import MemberMounts
 
 Key = tuple[int, int, int]
 
@@ -24,8 +30,13 @@ class Member:
     each step; sampled_kb, sampled_cpu: of the whole tree while it ran. watched: the process
     whose step is looked after. cause: why the agent itself ends it,
     empty while it does not. goal_seen: bytes of its output looked through for its goal line,
-    goal_at: when it, or another of its gang, wrote that. times: monotonic seconds,
-    started_at: epoch seconds.
+    goal_at: when it, or another of its gang, wrote that.
+    no_room: its volume was full when it failed.
+    removals: steps that wait until nothing is mounted.
+    times: monotonic seconds, started_at: epoch seconds.
+    sidecars: processes that end with the tasks. waits: whether it has to be released by the
+    first of its gang. ran: whether a task began. original: the current step as it was wished
+    for. pull: how its image was had. stage: what is awaited between two steps.
     """
 
     lease: Lease
@@ -62,7 +73,19 @@ class Member:
     hooks_due: bool = True
     goal_seen: int = 0
     goal_at: float | None = None
+    mounts: "MemberMounts | None" = None
+    removals: list[Step] = field(default_factory=list)
     failed: bool = False
+    no_room: bool = False
+    sandbox: Sandbox | None = None
+    stage: "asyncio.Task[None] | None" = None
+    sidecars: set[int] = field(default_factory=set)
+    waits: bool = False
+    released: bool = False
+    ran: bool = False
+    tees: Tees | None = None
+    pull: Pulled = NOT_PULLED
+    original: Step | None = None
 
     @property
     def key(self) -> Key:
@@ -70,9 +93,36 @@ class Member:
         return (self.lease.job, self.lease.attempt, self.lease.rank)
 
     @property
+    def succeeded(self) -> bool:
+        """Whether every command did what it should.
+
+        One that was told to end and yet came to a good end counts where a kill only buries, and
+        one that has reached its goal however it ended.
+        """
+        if self.goal_at is not None and self.cause in {"", GOAL_REACHED}:
+            return True
+        failed = self.failed and not self.spec.nonzero_succeeds
+        if failed or not (self.results or self.released):
+            return False
+        if not self.cause:
+            return True
+        at_its_end = len(self.results) == len(tasks_of(self.spec))
+        return self.cause == CANCELLED_BY_USER and self.spec.kill_buries and at_its_end
+
+    @property
     def held(self) -> Held:
         """How the server calls it."""
         return Held(*self.key)
+
+    @property
+    def excused(self) -> float:
+        """Seconds since it began that do not count as running."""
+        return 0.0 if self.sandbox is None else self.sandbox.excused
+
+    def note_process(self, pid: int) -> None:
+        """Take note that a process of it lives or lived; without one, there is none to end."""
+        if self.first_pid == 0:
+            self.first_pid = self.pid = pid
 
     def release_image(self) -> None:
         """Let go of the image of the last container step."""

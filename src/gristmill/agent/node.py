@@ -12,6 +12,8 @@ from gristmill.domain.clock import Chance
 from gristmill.domain.resources import CPU_SHARES, Capacity, node
 
 _MB = 1 << 20
+_LEAST_ROOM = 1 << 16
+"""Bytes that must be free on a volume for anything to be written: a block or two of each kind."""
 
 
 def measure(config: AgentConfig) -> Capacity:
@@ -27,6 +29,29 @@ def measure(config: AgentConfig) -> Capacity:
 
 def _memory_mb() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // _MB
+
+
+def share_of_memory_used() -> float:
+    """Return how much of the node's memory is in use and cannot be had without ending something.
+
+    0 where the kernel does not say.
+    """
+    fields = {}
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            name, _, rest = line.partition(":")
+            fields[name] = int(rest.split()[0])
+    total, available = fields.get("MemTotal", 0), fields.get("MemAvailable", 0)
+    return 1 - available / total if total else 0.0
+
+
+def is_volume_full(path: str) -> bool:
+    """Whether nothing more can be written where path is; a path that is gone says nothing."""
+    try:
+        volume = os.statvfs(path)
+    except OSError:
+        return False
+    return volume.f_blocks > 0 and volume.f_bavail * volume.f_frsize < _LEAST_ROOM
 
 
 def count_gpus() -> int:

@@ -1,8 +1,9 @@
 """From a member that has ended to the message about it."""
 
+from gristmill.agent.details import details_of
 from gristmill.agent.member import Member
 from gristmill.agent.slots import KEEP_NOTHING, Keep
-from gristmill.domain.outcome import GOAL_REACHED, NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
+from gristmill.domain.outcome import DISK_FULL, NON_ZERO_EXIT, OVER_MEMORY, SIGNALLED
 from gristmill.protocol.messages import Finished, Output
 
 
@@ -11,10 +12,8 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
 
     outputs: folder for streams too large to travel in the report.
     """
-    exit_code = member.results[-1].exit_code if member.results else None
-    succeeded = not member.failed and not member.cause and bool(member.results)
-    if member.goal_at is not None and member.cause in {"", GOAL_REACHED}:
-        succeeded = True
+    exit_code = _exit_code(member)
+    succeeded = member.succeeded
     stdout, stderr = _collect(member, outputs, keep)
     return Finished(
         member.lease.job,
@@ -34,7 +33,14 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
         stdout,
         stderr,
         member.message,
+        details_of(member),
     )
+
+
+def _exit_code(member: Member) -> int | None:
+    """Return the last exit code that was not 0, else the last one there is."""
+    codes = [result.exit_code for result in member.results if result.exit_code is not None]
+    return next((code for code in reversed(codes) if code), codes[-1] if codes else None)
 
 
 def _peak_mb(member: Member) -> int:
@@ -46,6 +52,8 @@ def _reason(member: Member, exit_code: int | None) -> str:
     wanted = member.need.memory
     if wanted and member.sampled_kb > wanted * 1024:
         return OVER_MEMORY
+    if member.no_room:
+        return DISK_FULL
     return SIGNALLED if exit_code is not None and exit_code < 0 else NON_ZERO_EXIT
 
 
@@ -54,7 +62,7 @@ def _collect(member: Member, outputs: str, keep: Keep) -> tuple[Output | None, O
     if slot is None:
         return None, None
     name = f"{outputs}/{member.lease.job}.{member.lease.attempt}.{member.lease.rank}"
-    if member.spec.keep_output == "failure" and not member.failed and not member.cause:
+    if member.spec.keep_output == "failure" and member.succeeded:
         keep = KEEP_NOTHING
     try:
         collected = (

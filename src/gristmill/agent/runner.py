@@ -5,34 +5,51 @@ looking after longer ones is the watch's business.
 """
 
 import asyncio
-import errno
 import os
-import resource
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 import msgspec
 import structlog
 
 from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
+from gristmill.agent.entrance import NO_ROOM, Entrance
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
+from gristmill.agent.mounts import Mounts
+from gristmill.agent.node import is_volume_full
+from gristmill.agent.orphans import Orphans, Used, next_zombie
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
+from gristmill.agent.sandbox import FailedError, Sandbox, dress
+from gristmill.agent.sandboxes import Sandboxes
 from gristmill.agent.slots import Keep, Scratch, Slots
-from gristmill.agent.steps import environment, hook_steps, removal, resolve_home, task_steps
+from gristmill.agent.spawning import Descriptors, Helpers, spawn
+from gristmill.agent.steps import (
+    Step,
+    environment,
+    first_only,
+    hook_steps,
+    removal,
+    resolve_home,
+    task_steps,
+)
+from gristmill.agent.tee import start_tees
+from gristmill.agent.usage import true_peak
 from gristmill.agent.waitlist import Waitlist
-from gristmill.agent.workspace import make_workspace, prune, remove_if_empty
+from gristmill.agent.workspace import prune, remove_if_empty
 from gristmill.domain.clock import Chance
-from gristmill.domain.job import JobSpec
-from gristmill.domain.job import Workspace as WantedWorkspace
+from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.job import JobSpec, tasks_of
 from gristmill.domain.outcome import (
-    BAD_WORKDIR,
     CANCELLED_BY_USER,
     COULD_NOT_START,
     GOAL_REACHED,
+    LOST,
+    MOUNT_FAILED,
     OVER_MEMORY,
     TaskResult,
 )
@@ -42,20 +59,9 @@ from gristmill.protocol.messages import Finished, Held, Lease, Stream
 DISK_PAUSE = 1.0
 """Seconds after which a member that found no room on the disk tries to begin again."""
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 
 log = structlog.get_logger()
-
-_DEFAULT_SIGNALS = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-)
-"""What the agent or Python ignore or handle must not be inherited."""
 
 _CHILD_ENDED = frozenset({signal.SIGCHLD})
 
@@ -80,10 +86,13 @@ class Runner:
         scratch: Scratch,
         journal: Journal,
         runtimes: Runtimes,
+        mounts: Mounts,
         ending: Ending,
         chance: Chance,
         outputs: str,
         keep: Keep,
+        helpers: Helpers,
+        sandboxes: Sandboxes,
         on_change: Callable[[], None],
     ) -> None:
         self.node, self.instance = node, instance
@@ -101,8 +110,13 @@ class Runner:
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
+        self._mounts = mounts
         self._chance, self._on_change = chance, on_change
         self._outputs, self._keep = outputs, keep
+        self._helpers, self._sandboxes = helpers, sandboxes
+        self._entrance = Entrance(scratch, sandboxes, chance)
+        self._sidecars: dict[int, Member] = {}
+        self._orphans = Orphans()
         self._gpus = list(range(capacity.gpus))
         self._children = OwnChildren()
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -166,10 +180,24 @@ class Runner:
             self._report(waiting)
             return
         member = self.running.get(key)
-        if member is not None and not member.cause:
+        if member is None:
+            return
+        if not member.cause:
             member.cause = cause
             member.steps.clear()
+            if member.stage is not None:
+                member.stage.cancel()
             self._ending.begin(member, self._settle)
+        elif cause == LOST and member.stage is not None:
+            member.stage.cancel()
+
+    def release(self, key: Key) -> None:
+        """Let a member end that waits for the first of its gang."""
+        for member in (*self.waitlist, *self.running.values()):
+            if member.key == key:
+                member.released = True
+                if key in self.running and not member.steps:
+                    self._settle(member)
 
     def reach_goal(self, member: Member) -> None:
         """Note that a member says its work is done; the server tells the others of its gang."""
@@ -227,17 +255,47 @@ class Runner:
 
     def _collect(self) -> None:
         while True:
+            target, engine = -1, 0
+            if self._orphans:
+                # Once it is reaped, nothing tells whose orphan it was.
+                target = next_zombie()
+                if target == 0:
+                    return
+                engine = self._orphans.owner_of(target)
             try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(target, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             member = self._by_pid.pop(pid, None)
-            if member is not None:
+            code = os.waitstatus_to_exitcode(status)
+            if member is None and engine:
+                used = Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+                self._orphans.reaped(engine, used)
+            elif member is None:
+                self._other_ended(pid, code)
+            else:
                 seconds = usage.ru_utime + usage.ru_stime
-                code = os.waitstatus_to_exitcode(status)
-                self._step_ended(member, code, seconds, _true_peak(usage.ru_maxrss))
+                peak = true_peak(usage.ru_maxrss)
+                if pid in self._orphans:
+                    self._engine_ended(member, code, Used(seconds, peak))
+                else:
+                    self._step_ended(member, code, seconds, peak)
+
+    def _engine_ended(self, member: Member, code: int, own: Used) -> None:
+        def step_ended(left: Used) -> None:
+            peak = max(own.peak_kb, left.peak_kb)
+            self._step_ended(member, code, own.cpu + left.cpu, peak)
+
+        self._orphans.engine_ended(member.pid, step_ended)
+
+    def _other_ended(self, pid: int, code: int) -> None:
+        owner = self._sidecars.pop(pid, None)
+        if owner is not None:
+            owner.sidecars.discard(pid)
+        else:
+            self._helpers.ended(pid, code)
 
     def _begin(self, member: Member) -> None:
         self.free.take(member.need)
@@ -245,7 +303,9 @@ class Runner:
         self.busy.set()
         self.idle.clear()
         member.began = self._chance.monotonic()
-        member.steps = task_steps(member.spec)
+        rank = member.lease.rank
+        member.steps = task_steps(member.spec, rank)
+        member.waits = rank > 0 and any(map(first_only, tasks_of(member.spec)))
         member.gpus = [self._gpus.pop(0) for _ in range(member.need.gpus)]
         member.env = environment(self._base, member.spec, member.lease, self.node, member.gpus)
         self._enter(member)
@@ -257,86 +317,127 @@ class Runner:
         try:
             if member.slot is None:
                 member.slot = self._slots.take()
-            entered = self._enter_workdir(member)
+            entered = self._entrance.enter(member)
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 log.warning("disk.full", job=member.lease.job, error=str(error))
                 asyncio.get_running_loop().call_later(DISK_PAUSE, self._enter, member)
                 return
             entered = False
             member.cause, member.message = COULD_NOT_START, str(error)
-        if entered:
-            self._next_step(member)
-        else:
+        if not entered:
             self._settle(member)
+        elif member.sandbox is not None:
+            self._note_start(member)
+            self._stage(member, self._sandboxes.open(member, member.sandbox))
+        elif member.spec.mounts:
+            self._mounts.begin(member, self._mounted)
+        else:
+            self._next_step(member)
 
-    def _enter_workdir(self, member: Member) -> bool:
-        spec = member.spec
-        if spec.cwd is None:
-            member.cwd, member.scratch_stamp = self._scratch.take()
-            return True
-        member.cwd = resolve_home(spec.cwd)
-        why = f"no such folder: {member.cwd}"
-        if spec.create_cwd:
-            try:
-                os.makedirs(member.cwd, exist_ok=True)
-            except OSError as error:
-                if error.errno in _NO_ROOM:
-                    raise
-                why = str(error)
-        if not os.path.isdir(member.cwd):
-            member.cause, member.message = BAD_WORKDIR, why
-            return False
-        if spec.workspace is not None:
-            self._enter_workspace(member, spec.workspace)
-        return True
+    def _mounted(self, member: Member, problem: str) -> None:
+        """Go on once the member sees its remote file systems, or cannot."""
+        if member.cause:
+            return
+        if problem:
+            member.cause, member.message = MOUNT_FAILED, problem
+            self._settle(member)
+        else:
+            self._next_step(member)
 
-    def _enter_workspace(self, member: Member, wanted: WantedWorkspace) -> None:
-        made = make_workspace(member.cwd, wanted.path, self._chance.random)
-        member.workspace, member.cwd = made, made.cwd
-        member.env["TMPDIR"] = made.tmp
-        if wanted.home:
-            member.env["HOME"] = made.cwd
+    def _stage(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with the member's steps once something was awaited."""
+        member.stage = asyncio.get_running_loop().create_task(work)
+        member.stage.add_done_callback(lambda task: self._staged(member, task))
+
+    def _staged(self, member: Member, task: "asyncio.Task[None]") -> None:
+        member.stage = None
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            if not isinstance(error, FailedError | OSError | InvalidInputError):
+                log.error("stage.failed", job=member.lease.job, exc_info=error)
+            reason = error.reason if isinstance(error, FailedError) else COULD_NOT_START
+            _fail(member, reason, str(error))
+        self._next_step(member)
 
     def _next_step(self, member: Member) -> None:
         """Run the next step, or settle the member when there is none."""
         if not member.steps:
-            self._settle(member)
+            if not member.waits or member.released or member.failed or member.cause:
+                self._settle(member)
+            elif member.started_at is None:
+                self._note_start(member)
             return
-        member.current = member.steps.pop(0)
+        sandbox, step = member.sandbox, member.steps[0]
+        if sandbox is not None and self._lacks_image(member, sandbox, step):
+            self._stage(member, self._fetch_image(member, sandbox, step))
+            return
+        member.current = member.original = member.steps.pop(0)
+        self._run(member, step)
+
+    def _lacks_image(self, member: Member, sandbox: Sandbox, step: Step) -> bool:
+        """Whether the step's image is still to be fetched; if not, note how it was had."""
+        if step.task is None or step.image is None or not self._runtimes.isolates:
+            return False
+        if step.image not in sandbox.images:
+            return True
+        if member.tries == 0:
+            member.pull = sandbox.take_pulled(step.image)
+        return False
+
+    def _run(self, member: Member, step: Step) -> None:
         try:
-            pid = self._spawn(member)
-        except (OSError, ValueError, CannotRunError) as error:
+            if member.sandbox is not None and step.task is not None:
+                member.current = step = dress(member.sandbox, member.spec, step)
+            pid = self._spawn(member, step)
+        except (OSError, ValueError, CannotRunError, InvalidInputError) as error:
             self._could_not_run(member, error)
+            return
+        if step.kind == "sidecar":
+            self._sidecars[pid] = member
+            member.sidecars.add(pid)
+            member.note_process(pid)
+            self._next_step(member)
             return
         self._by_pid[pid] = member
         member.pid = pid
+        if step.task is not None:
+            member.ran = True
+        if self._runtimes.bequeaths(step):
+            self._orphans.expect(pid)
         if member.started_at is None:
             self._note_start(member)
+        elif member.first_pid == 0:
+            member.first_pid = pid
 
-    def _spawn(self, member: Member) -> int:
-        step, slot = member.current, member.slot
-        assert step is not None
+    async def _fetch_image(self, member: Member, sandbox: Sandbox, step: Step) -> None:
+        try:
+            sandbox.pulled = await self._sandboxes.fetch_image(member, sandbox, step)
+        except FailedError as error:
+            if step.kind != "sidecar":
+                member.results.append(TaskResult(None, 0.0, 0.0, 0, 0, "failed"))
+            if not member.spec.ignore_task_failures:
+                raise
+            sandbox.late_cause, sandbox.late_message = error.reason, str(error)
+            member.steps.pop(0)
+
+    def _spawn(self, member: Member, step: Step) -> int:
+        slot = member.slot
         assert slot is not None
         words, env, cwd = self._runtimes.prepare(member, step)
-        os.chdir(cwd)
+        stdout, stderr = slot.stdout.descriptor, slot.stderr.descriptor
         member.step_began = self._chance.monotonic()
+        if step.tee is None:
+            return spawn(words, env, cwd, Descriptors(self._null, stdout, stderr))
+        sandbox = member.sandbox
+        path = os.path.join(member.cwd, step.tee) if sandbox is None else sandbox.on_node(step.tee)
+        tees = start_tees(self._helpers, path, member.env, stdout, stderr)
         try:
-            return os.posix_spawnp(
-                words[0],
-                words,
-                env,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, self._null, 0),
-                    (os.POSIX_SPAWN_DUP2, slot.stdout.descriptor, 1),
-                    (os.POSIX_SPAWN_DUP2, slot.stderr.descriptor, 2),
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=_DEFAULT_SIGNALS,
-            )
+            pid = spawn(words, env, cwd, Descriptors(self._null, tees.stdout, tees.stderr))
         finally:
-            os.chdir("/")
+            tees.close()
+        member.tees = tees
+        return pid
 
     def _note_start(self, member: Member) -> None:
         member.started_at = self._chance.now()
@@ -350,12 +451,8 @@ class Runner:
             log.info("hook.failed", job=member.lease.job, error=str(error))
             self._next_step(member)
             return
-        member.failed = True
-        member.steps.clear()
-        if isinstance(error, CannotRunError):
-            member.cause, member.message = error.reason, str(error)
-        else:
-            member.cause, member.message = COULD_NOT_START, str(error)
+        reason = error.reason if isinstance(error, CannotRunError) else COULD_NOT_START
+        _fail(member, reason, str(error))
         self._settle(member)
 
     def _step_ended(self, member: Member, code: int, cpu: float, peak_kb: int) -> None:
@@ -369,31 +466,57 @@ class Runner:
             return
         if code != 0 and member.tries < step.retries and not member.cause:
             member.tries += 1
-            member.steps.insert(0, step)
+            assert member.original is not None
+            member.steps.insert(0, member.original)
+        else:
+            member.results.append(TaskResult(code, wall, cpu, peak_kb, member.tries, *member.pull))
+            member.tries = 0
+            if code != 0:
+                member.failed = True
+                if not member.spec.ignore_task_failures:
+                    member.steps.clear()
+                # What follows may remove the folder, and then nobody could tell.
+                folder = member.workspace
+                member.no_room = folder is not None and is_volume_full(folder.root)
+        if member.tees is None:
             self._next_step(member)
             return
-        member.results.append(TaskResult(code, wall, cpu, peak_kb, member.tries))
-        member.tries = 0
-        if code != 0:
-            member.failed = True
-            member.steps.clear()
-        self._next_step(member)
+        tees, member.tees = member.tees, None
+        self._stage(member, tees.finish())
 
     def _settle(self, member: Member) -> None:
         """Report a member whose last step is over, once nothing of it lives any more."""
         # Both the last process and the end of the ending come here, in either order.
         if self.running.get(member.key) is not member:
             return
+        if member.stage is not None:
+            return
         if member.ending is not None and not member.ending.done():
             return
-        if member.pid in self._by_pid:
+        if member.pid in self._by_pid or member.pid in self._orphans:
             return
         if member.ending is None and self._left_something(member):
             self._ending.begin(member, self._settle)
             return
         if member.hooks_due and self._hooks_begin(member):
             return
-        self._report(member)
+        self._clear_away(member)
+
+    def _clear_away(self, member: Member) -> None:
+        """Undo what was made for the member, a thing at a time, and then report it."""
+        sandbox = member.sandbox
+        if sandbox is not None and not sandbox.closed:
+            sandbox.closed, member.ending = True, None
+            if sandbox.late_cause:
+                _fail(member, sandbox.late_cause, sandbox.late_message)
+            self._stage(member, self._sandboxes.close(member, sandbox))
+        elif member.mounts is not None:
+            self._mounts.end(member, self._settle)
+        elif member.removals:
+            member.steps, member.removals = member.removals, []
+            self._next_step(member)
+        else:
+            self._report(member)
 
     def _hooks_begin(self, member: Member) -> bool:
         """Begin what is to be done after the tasks; return whether that is anything."""
@@ -404,10 +527,13 @@ class Runner:
         folder = workspace.root if workspace else None
         if member.scratch_stamp is not None:
             folder = member.cwd
-        succeeded = not member.failed and not member.cause
-        member.steps = hook_steps(member.spec, succeeded=succeeded, folder=folder)
+        member.steps = hook_steps(member.spec, succeeded=member.succeeded, folder=folder)
         if workspace is not None and not remove_if_empty(workspace.tmp):
             member.steps.append(removal(workspace.tmp))
+        if member.mounts is not None:
+            # What is mounted must not be removed with the folder that it is seen in.
+            member.removals = [step for step in member.steps if step.removes]
+            member.steps = [step for step in member.steps if not step.removes]
         if not member.steps:
             return False
         member.ending = None
@@ -418,6 +544,8 @@ class Runner:
         """Whether processes of the member outlived its last command."""
         if member.first_pid == 0:
             return False
+        if member.sidecars:
+            return True
         try:
             os.killpg(member.pid, 0)
         except ProcessLookupError:
@@ -459,10 +587,9 @@ class Runner:
             prune(member.workspace.root, resolve_home(member.spec.cwd or ""))
 
 
-def _true_peak(peak_kb: int) -> int:
-    """Return the peak of a child, 0 where the kernel's figure says nothing.
-
-    The kernel counts what the child was before it became the command: a copy of this agent.
-    """
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak_kb if peak_kb > own else 0
+def _fail(member: Member, reason: str, message: str) -> None:
+    """Let a member fail, for this reason if there is none yet."""
+    member.failed = True
+    member.steps.clear()
+    if not member.cause:
+        member.cause, member.message = reason, message

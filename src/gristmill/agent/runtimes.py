@@ -6,20 +6,23 @@ import tempfile
 from pathlib import Path
 
 from gristmill.agent.member import Member
+from gristmill.agent.mpi import launcher, mpi_words
+from gristmill.agent.sandbox import HOME as INSIDE
+from gristmill.agent.sandbox import TMP
 from gristmill.agent.steps import Step, describe, resolve_home
-from gristmill.containers.engines import resolve
-from gristmill.containers.images import ImageStore
+from gristmill.containers.engines import pull_call, resolve
+from gristmill.containers.images import Image, ImageLease, ImageStore
+from gristmill.containers.logins import Login, PullCall
 from gristmill.containers.run import Bind, ContainerEngine, ContainerRun
 from gristmill.domain.errors import InvalidInputError, NotFoundError
+from gristmill.domain.job import MPI_KINDS
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
+    COULD_NOT_START,
     IMAGE_UNAVAILABLE,
-    MOUNT_FAILED,
     NO_CONTAINER_ENGINE,
 )
-
-INSIDE = "/home/user"
-"""Where a container sees the job's work folder."""
+from gristmill.domain.resources import CPU_SHARES
 
 
 class CannotRunError(Exception):
@@ -43,15 +46,56 @@ class Runtimes:
         """What this node can run, as the server matches it."""
         return ["host", "container"] if self._engine or self._on_host else ["host"]
 
+    @property
+    def isolates(self) -> bool:
+        """Whether steps with an image run in containers here."""
+        return not self._on_host
+
+    @property
+    def engine_name(self) -> str:
+        """What runs containers here."""
+        return "host" if self._on_host or self._engine is None else self._engine.name
+
+    def bequeaths(self, step: Step) -> bool:
+        """Whether what the step used is only known once its child's orphan is reaped."""
+        in_container = step.image is not None and not self._on_host
+        return in_container and getattr(self._engine, "bequeaths", False)
+
+    def find_image(self, reference: str) -> ImageLease:
+        """Return an image from the store, or for the engine to fetch.
+
+        Raises CannotRunError, InvalidInputError.
+        """
+        try:
+            return resolve(self._images, self._needed(), reference)
+        except NotFoundError as error:
+            raise InvalidInputError(str(error)) from error
+
+    def pull_call(self, reference: str, login: Login | None, folder: str) -> PullCall | None:
+        """Return words and environment that fetch an image; None when a run does that itself.
+
+        folder: of the member, for the login's file.
+        """
+        return pull_call(self._needed(), reference, login, folder)
+
+    def _needed(self) -> ContainerEngine:
+        if self._engine is None:
+            raise CannotRunError(
+                NO_CONTAINER_ENGINE,
+                "no container engine works here: install one (bubblewrap is enough), or start "
+                "the server with --container-engine host",
+            )
+        return self._engine
+
     def prepare(self, member: Member, step: Step) -> tuple[list[str], dict[str, str], str]:
         """Return words, environment and working folder of the child process.
 
         Raises CannotRunError.
         """
-        if member.spec.mounts:
-            raise CannotRunError(MOUNT_FAILED, "no FUSE client for S3 is installed on the node")
         if step.image is not None and not self._on_host:
             return self._in_container(member, step, step.image)
+        if step.words and step.kind in MPI_KINDS:
+            return self._mpi_on_host(member, step)
         if not step.words:
             raise CannotRunError(
                 IMAGE_UNAVAILABLE, f"{describe(step)} cannot run without a container engine"
@@ -62,31 +106,43 @@ class Runtimes:
     def _in_container(
         self, member: Member, step: Step, reference: str
     ) -> tuple[list[str], dict[str, str], str]:
-        engine = self._engine
-        if engine is None:
-            raise CannotRunError(
-                NO_CONTAINER_ENGINE,
-                "no container engine works here: install one (bubblewrap is enough), or start "
-                "the server with --container-engine host",
-            )
+        engine = self._needed()
+        parallel = step.kind in MPI_KINDS
         try:
-            if member.image is None or member.image_name != reference:
-                member.release_image()
-                member.image = resolve(self._images, engine, reference)
-                member.image_name = reference
             run = ContainerRun(
-                image=member.image.image,
-                token=_token(member),
+                image=self._image(member, engine, reference),
+                token=_token(member, step),
                 scratch=self._engine_folder(member),
-                argv=step.words or None,
+                argv=_argv(step),
                 env=_inside(member, step),
-                binds=(Bind(member.cwd, INSIDE),),
+                binds=_binds(member, parallel=parallel),
                 workdir=_inside_workdir(step),
                 gpus=tuple(member.gpus),
+                shared=parallel,
             )
-            return engine.command(run), engine.environment(run), member.cwd
+            words, env = engine.command(run), engine.environment(run)
         except (InvalidInputError, NotFoundError) as error:
             raise CannotRunError(IMAGE_UNAVAILABLE, str(error)) from error
+        if parallel:
+            if not getattr(engine, "shares", False):
+                raise CannotRunError(
+                    COULD_NOT_START, f"{engine.name} cannot run MPI tasks; choose bubblewrap"
+                )
+            words = _launched(member, step, words)
+        return words, env, member.cwd
+
+    def _mpi_on_host(self, member: Member, step: Step) -> tuple[list[str], dict[str, str], str]:
+        env = {**member.env, **step.env}
+        return _launched(member, step, list(step.words)), env, _workdir(member, step)
+
+    def _image(self, member: Member, engine: ContainerEngine, reference: str) -> Image | str:
+        if member.sandbox is not None and reference in member.sandbox.images:
+            return member.sandbox.images[reference].image
+        if member.image is None or member.image_name != reference:
+            member.release_image()
+            member.image = resolve(self._images, engine, reference)
+            member.image_name = reference
+        return member.image.image
 
     def _engine_folder(self, member: Member) -> str:
         if member.engine_folder is None:
@@ -97,20 +153,67 @@ class Runtimes:
         """Remove what an engine keeps of a member after its processes."""
         if member.engine_folder is not None:
             if self._engine is not None and self._engine.outlives:
-                self._engine.cleanup(_token(member))
+                for token in (_token(member), f"{_token(member)}-exec"):
+                    self._engine.cleanup(token)
             shutil.rmtree(member.engine_folder, ignore_errors=True)
             member.engine_folder = None
 
 
-def _token(member: Member) -> str:
+def _token(member: Member, step: Step | None = None) -> str:
     job, attempt, rank = member.key
     node = member.env["GRISTMILL_MEMBER"].split("/")[0]
-    return f"gristmill-{node}-{job}.{attempt}.{rank}"
+    token = f"gristmill-{node}-{job}.{attempt}.{rank}"
+    if step is not None and step.kind == "sidecar":
+        return f"{token}-s{step.task}"
+    return f"{token}-exec" if step is not None and step.task is None else token
+
+
+def _argv(step: Step) -> tuple[str, ...] | None:
+    if not step.app:
+        return step.words or None
+    return ("/bin/sh", f"/scif/apps/{step.app}/scif/runscript", *step.words)
+
+
+def _binds(member: Member, *, parallel: bool) -> tuple[Bind, ...]:
+    """Return what a container sees of the node: with MPI, also what its processes share."""
+    sandbox = member.sandbox
+    if sandbox is None:
+        return (Bind(member.cwd, INSIDE),)
+    binds = [Bind(member.cwd, INSIDE), Bind(sandbox.tmp, TMP)]
+    inner = [bind.inside for bind in sandbox.binds]
+    binds = [bind for bind in binds if bind.inside not in inner] + sandbox.binds
+    if parallel:
+        binds += [Bind(sandbox.shm, "/dev/shm"), Bind(sandbox.session, sandbox.session)]  # noqa: S108
+    return tuple(binds)
+
+
+def _launched(member: Member, step: Step, words: list[str]) -> list[str]:
+    """Return the words of the mpirun that starts a task's words on all its nodes."""
+    program = launcher(step.kind)
+    if program is None:
+        raise CannotRunError(COULD_NOT_START, f"there is no mpirun of {step.kind} on the node")
+    gang, sandbox = member.lease.gang, member.sandbox
+    if sandbox is not None:
+        session = sandbox.session
+        os.makedirs(session, 0o700, exist_ok=True)
+    else:
+        session = tempfile.gettempdir()
+    return mpi_words(
+        step.kind,
+        program,
+        words,
+        per_node=step.processes or max(1, member.need.cpu_shares // CPU_SHARES),
+        hosts=gang.hosts if gang is not None else ["localhost"],
+        variables=step.env,
+        session=session,
+    )
 
 
 def _workdir(member: Member, step: Step) -> str:
     if step.workdir is None:
         return member.cwd
+    if member.sandbox is not None and step.workdir.startswith("/"):
+        return step.workdir
     path = os.path.join(member.cwd, resolve_home(step.workdir))
     if not Path(path).is_dir():
         raise CannotRunError(BAD_WORKDIR, f"no such folder: {path}")

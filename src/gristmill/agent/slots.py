@@ -154,5 +154,5 @@ class Scratch:
                 self._empty.append((path, stamp))
             elif not os.listdir(path):
                 os.rmdir(path)
-        except FileNotFoundError:
+        except OSError:
             return

@@ -5,9 +5,10 @@ import shlex
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gristmill.domain.job import Hook, JobSpec, Task, tasks_of
+from gristmill.domain.job import MPI_KINDS, Hook, JobSpec, Task, TaskKind, tasks_of
 from gristmill.protocol.messages import GangPlace, Lease
 
+REMOVE = "/bin/rm"
 SHELLS = {"sh": "/bin/sh", "bash": "/bin/bash"}
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOOPBACK, ALONE_PORT = "127.0.0.1", 29_400
@@ -20,6 +21,7 @@ class Step(NamedTuple):
     """One command. task: its number among the tasks, or None for a hook.
 
     words: what to execute; empty when a container image's own entrypoint is meant.
+    kind, processes, app: as the task says. tee: a file that receives its output too.
     """
 
     task: int | None
@@ -28,18 +30,46 @@ class Step(NamedTuple):
     env: Mapping[str, str]
     workdir: str | None
     retries: int
+    kind: TaskKind = "basic"
+    processes: int | None = None
+    app: str = ""
+    tee: str | None = None
+
+    @property
+    def removes(self) -> bool:
+        """Whether it only removes a folder of the job."""
+        return self.words[:1] == (REMOVE,)
 
 
-def task_steps(spec: JobSpec) -> list[Step]:
-    """Return the steps of a job's tasks."""
-    return [_task_step(spec, number, task) for number, task in enumerate(tasks_of(spec))]
+def task_steps(spec: JobSpec, rank: int = 0) -> list[Step]:
+    """Return the steps of a job's tasks on one of its nodes, sidecars first."""
+    tasks = tasks_of(spec)
+    steps = [
+        _task_step(spec, number, task)
+        for number, task in enumerate(tasks)
+        if rank == 0 or not first_only(task)
+    ]
+    if any(step.kind == "sidecar" for step in steps):
+        steps.sort(key=lambda step: step.kind != "sidecar")
+    return steps
+
+
+def first_only(task: Task) -> bool:
+    """Whether only the first node of a gang runs the task itself."""
+    return task.nodes == "first" or task.kind in MPI_KINDS
 
 
 def _task_step(spec: JobSpec, number: int, task: Task) -> Step:
     words = task.argv
     if task.command is not None:
         words = (SHELLS[spec.shell], "-c", task.command)
-    return Step(number, words, task.image or spec.image, task.env, task.workdir, task.retries)
+    image = task.image or spec.image
+    if spec.tasks and (task.kind != "basic" or task.app or task.stdout is not None):
+        return Step(
+            number, words, image, task.env, task.workdir, task.retries,
+            task.kind, task.processes, task.app, task.stdout,
+        )  # fmt: skip
+    return Step(number, words, image, task.env, task.workdir, task.retries)
 
 
 def hook_steps(spec: JobSpec, *, succeeded: bool, folder: str | None) -> list[Step]:
@@ -58,7 +88,7 @@ def hook_steps(spec: JobSpec, *, succeeded: bool, folder: str | None) -> list[St
 
 def removal(folder: str) -> Step:
     """Return the step that removes a folder: in a process, for it may hold a million files."""
-    return Step(None, ("/bin/rm", "-rf", "--one-file-system", "--", folder), None, {}, "/", 0)
+    return Step(None, (REMOVE, "-rf", "--one-file-system", "--", folder), None, {}, "/", 0)
 
 
 def _hooks(spec: JobSpec, *, succeeded: bool) -> tuple[Hook, ...]:

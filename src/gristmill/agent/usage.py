@@ -1,5 +1,6 @@
 """What running members use: memory now and at most, CPU time, processes."""
 
+import resource
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -121,3 +122,12 @@ def _proportional(stat: Stat) -> int:
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
     return stat.resident_pages * PAGE_SIZE
+
+
+def true_peak(peak_kb: int) -> int:
+    """Return the peak of a child, 0 where the kernel's figure says nothing.
+
+    The kernel counts what the child was before it became the command: a copy of this agent.
+    """
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_kb if peak_kb > own else 0

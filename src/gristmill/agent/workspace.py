@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 
 class Workspace(NamedTuple):
-    """root holds cwd, where the job runs, and tmp, which never outlives it."""
+    """root holds cwd, where the job runs, and tmp, which never outlives it.
+
+    device: the volume they lie on.
+    """
 
     root: str
     cwd: str
     tmp: str
+    device: int
 
 
 def make_workspace(top: str, path: str, random: Random) -> Workspace:
@@ -23,7 +27,8 @@ def make_workspace(top: str, path: str, random: Random) -> Workspace:
             os.mkdir(root)
         except FileExistsError:
             continue
-        workspace = Workspace(root, os.path.join(root, "cwd"), os.path.join(root, "tmp"))
+        cwd, tmp = os.path.join(root, "cwd"), os.path.join(root, "tmp")
+        workspace = Workspace(root, cwd, tmp, os.stat(root).st_dev)
         os.mkdir(workspace.cwd)
         os.mkdir(workspace.tmp)
         return workspace

@@ -16,10 +16,12 @@ from gristmill.cli import (
     jobs,
     logs,
     metrics,
+    objects,
     serve,
     submit,
     tokens,
     waiting,
+    workflows,
 )
 from gristmill.cli import (
     run as run_command,
@@ -38,8 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 image_app = typer.Typer(help="Container images from folders and archives.")
+object_app = typer.Typer(help="Files kept on the server.")
 token_app = typer.Typer(help="Access tokens.")
 metrics_app = typer.Typer(help="Measurements of runs.")
+workflow_app = typer.Typer(help="Jobs that wait for one another, as one.")
 
 VERBATIM = {
     "allow_extra_args": True,
@@ -62,18 +66,33 @@ app.command()(command(events.events))
 app.command()(command(declarations.apply))
 app.command()(command(declarations.export))
 app.command(context_settings=VERBATIM, add_help_option=False)(agents.agent)
+app.command()(command(objects.usage))
+object_app.command("put")(command(objects.put))
+object_app.command("get")(command(objects.get))
+object_app.command("list")(command(objects.show))
+object_app.command("delete")(command(objects.remove))
 image_app.command("add")(command(images.add))
 image_app.command("list")(command(images.show))
 image_app.command("remove")(command(images.remove))
 token_app.command("create")(command(tokens.create))
 token_app.command("list")(command(tokens.show))
+token_app.command("approve")(command(tokens.approve))
 token_app.command("revoke")(command(tokens.revoke))
 app.add_typer(image_app, name="image")
+app.add_typer(object_app, name="object")
+app.add_typer(token_app, name="token")
 metrics_app.command("list")(command(metrics.sources))
 metrics_app.command("show")(command(metrics.show))
 metrics_app.command("plot")(command(metrics.plot))
-app.add_typer(token_app, name="token")
 app.add_typer(metrics_app, name="metrics")
+workflow_app.command("submit")(command(workflows.submit))
+workflow_app.command("status")(command(workflows.status))
+workflow_app.command("graph")(command(workflows.graph))
+workflow_app.command("list")(command(workflows.show))
+workflow_app.command("wait")(command(workflows.wait))
+workflow_app.command("cancel")(command(workflows.cancel))
+workflow_app.command("retry")(command(workflows.retry))
+app.add_typer(workflow_app, name="workflow")
 
 
 def _print_version(wanted: bool) -> None:

@@ -31,12 +31,17 @@ def spec_of(fields: Fields, place: str = "") -> JobSpec:
     try:
         spec = msgspec.convert(fields, JobSpec)
     except msgspec.ValidationError as error:
-        text = str(error)
-        found = _PLACE.search(text)
-        field = found.group("place") if found else ""
-        raise InvalidInputError(_PLACE.sub("", text), (place + field).rstrip(".")) from error
+        raise invalid(error, place) from error
     check_spec(spec, place)
     return spec
+
+
+def invalid(error: msgspec.ValidationError, place: str = "") -> InvalidInputError:
+    """Return the error with the field taken out of its text. place: prefix of the field."""
+    text = str(error)
+    found = _PLACE.search(text)
+    field = found.group("place") if found else ""
+    return InvalidInputError(_PLACE.sub("", text), (place + field).rstrip("."))
 
 
 def specs_in(text: str, options: Fields, cwd: str | None) -> list[JobSpec]:

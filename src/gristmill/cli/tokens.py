@@ -49,6 +49,13 @@ def show(session: Session) -> None:
     session.output.table(("ID", "USER", "GROUPS", "SCOPES", "EXPIRES"), rows)
 
 
+def approve(session: Session, code: Annotated[str, typer.Argument(metavar="CODE")]) -> None:
+    """Let the terminal that shows this code log in as you."""
+    session.client.approve_login(code)
+    if session.output.as_json:
+        session.output.json({"approved": code})
+
+
 def revoke(session: Session, token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """End a token at once."""
     session.administration.revoke_token(token_id)

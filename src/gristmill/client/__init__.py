@@ -19,6 +19,7 @@ from gristmill.domain.errors import (
 from gristmill.domain.job import Hook, Hooks, JobSpec, Task
 from gristmill.domain.resources import Resources
 from gristmill.domain.retry import RetryPolicy
+from gristmill.domain.workflow import WorkflowSpec
 
 __all__ = [
     "AsyncClient",
@@ -40,4 +41,5 @@ __all__ = [
     "UnavailableError",
     "UnreachableError",
     "WaitTimeoutError",
+    "WorkflowSpec",
 ]

@@ -6,13 +6,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import BinaryIO, Self, Unpack
 
 import httpx2
 import msgspec
 
 from gristmill.client import calls, talks
-from gristmill.client.connection import AsyncConnection
+from gristmill.client.connection import AsyncConnection, pieces_of
 from gristmill.client.exchange import closed_early
 from gristmill.client.location import find
 from gristmill.client.models import (
@@ -28,14 +28,17 @@ from gristmill.client.models import (
     JobView,
     NewPoint,
     NewToken,
+    ObjectView,
     Output,
     Series,
     StreamName,
     Submitted,
     TokenView,
     TokenWish,
+    Usage,
     Where,
 )
+from gristmill.client.workflows import AsyncWorkflows
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.job import JobSpec
@@ -65,6 +68,7 @@ class AsyncClient:
     ) -> None:
         self._connection = AsyncConnection(find(url, token, home=home), timeout, patience, chance)
         self._ask = self._connection.ask
+        self.workflows = AsyncWorkflows(self._connection)
         self.location = self._connection.location
 
     async def __aenter__(self) -> Self:
@@ -319,6 +323,53 @@ class AsyncClient:
     async def export(self) -> str:
         """Return the declared objects as YAML, secrets left out."""
         return await self._ask(calls.export())
+
+    async def objects(
+        self, prefix: str = "", *, group: str | None = None
+    ) -> AsyncIterator[ObjectView]:
+        """Yield stored objects by name, page by page. group: that group's, else one's own."""
+        after: str | None = None
+        while True:
+            page = await self._ask(calls.objects(prefix, group, after))
+            for each in page.objects:
+                yield each
+            if page.next is None:
+                return
+            after = page.next
+
+    async def put_object(
+        self,
+        name: str,
+        file: BinaryIO,
+        *,
+        group: str | None = None,
+        sha256: str | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Store a file's bytes under a name, in place of what it had.
+
+        sha256: the hex digest they must have. size: how many there are, when that is known.
+        """
+        place = await self._ask(calls.object_upload(name, group, sha256, size))
+        await self._connection.send(place.url, pieces_of(file), size)
+
+    async def get_object(self, name: str, *, group: str | None = None) -> AsyncIterator[bytes]:
+        """Yield an object's bytes in pieces."""
+        place = await self._ask(calls.object_download(name, group))
+        async for data in self._connection.fetch(place.url):
+            yield data
+
+    async def remove_object(self, name: str, *, group: str | None = None) -> None:
+        """Remove an object."""
+        await self._ask(calls.remove_object(name, group))
+
+    async def usage(self, start: str | None = None, end: str | None = None) -> Usage:
+        """Return what jobs used that were submitted from start to end, such as ``2026-01-31``."""
+        return await self._ask(calls.usage(start, end))
+
+    async def approve_login(self, code: str) -> None:
+        """Let the terminal that shows the code log in as the caller."""
+        await self._ask(calls.approve_login(code))
 
     async def info(self) -> Info:
         """Who the server is and who we are to it."""

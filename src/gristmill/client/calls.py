@@ -20,6 +20,8 @@ from gristmill.client.models import (
     JobView,
     NewPoint,
     NewToken,
+    ObjectPage,
+    ObjectPlace,
     Output,
     Page,
     Series,
@@ -27,6 +29,7 @@ from gristmill.client.models import (
     Submitted,
     TokenView,
     TokenWish,
+    Usage,
     Where,
 )
 from gristmill.domain.job import JobSpec
@@ -254,6 +257,43 @@ def apply(declaration: bytes, *, prune: bool, dry_run: bool) -> Call[Applied]:
 def export() -> Call[str]:
     """Ask for the declared objects as YAML, secrets left out."""
     return Call(_get("/v1/export"), lambda reply: reply.body.decode())
+
+
+def objects(prefix: str, group: str | None, after: str | None) -> Call[ObjectPage]:
+    """One page of objects."""
+    return Call(
+        _get("/v1/objects", _params(prefix=prefix or None, group=group, after=after)),
+        _json(ObjectPage),
+    )
+
+
+def object_upload(
+    name: str, group: str | None, sha256: str | None, size: int | None
+) -> Call[ObjectPlace]:
+    """Ask where to put an object's bytes."""
+    body = {"name": name, "group": group, "sha256": sha256, "size": size}
+    return Call(_post("/v1/objects", body), _json(ObjectPlace))
+
+
+def object_download(name: str, group: str | None) -> Call[ObjectPlace]:
+    """Ask where an object's bytes are."""
+    return Call(_get(f"/v1/objects/{quote(name)}", _params(group=group)), _json(ObjectPlace))
+
+
+def remove_object(name: str, group: str | None) -> Call[None]:
+    """Remove an object."""
+    path = f"/v1/objects/{quote(name)}"
+    return Call(Request(method="DELETE", path=path, params=_params(group=group)), _nothing)
+
+
+def usage(start: str | None, end: str | None) -> Call[Usage]:
+    """Ask what was used by jobs submitted on these days."""
+    return Call(_get("/v1/usage", _params(start=start, end=end)), _json(Usage))
+
+
+def approve_login(code: str) -> Call[None]:
+    """Let the terminal that shows the code log in as the caller."""
+    return Call(_post(f"/v1/logins/{quote(code, safe='')}/approve"), _nothing)
 
 
 def info() -> Call[Info]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import httpx2
 
@@ -14,6 +14,9 @@ from gristmill.client.location import Location
 from gristmill.client.talks import Deadline
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import UnavailableError
+
+PIECE = 1 << 20
+"""Bytes of a file that are sent at a time."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -103,6 +106,30 @@ class Connection(_Connection):
         except httpx2.TransportError as error:
             raise transport.unreachable(self.location.url, error) from error
 
+    def send(self, url: str, pieces: Iterator[bytes], size: int | None) -> None:
+        """PUT bytes to a URL that carries its own permission. size: how many, if that is known."""
+        try:
+            with httpx2.Client(**transport.stranger(self.location)) as http:
+                raise_for_error(
+                    self._reply(http.put(url, content=pieces, headers=transport.sized(size)))
+                )
+        except httpx2.TransportError as error:
+            raise transport.unreachable(self.location.url, error) from error
+
+    def fetch(self, url: str) -> Iterator[bytes]:
+        """Yield the bytes at a URL that carries its own permission."""
+        try:
+            with (
+                httpx2.Client(**transport.stranger(self.location)) as http,
+                http.stream("GET", url) as response,
+            ):
+                if response.status_code != 200:
+                    response.read()
+                    raise_for_error(self._reply(response))
+                yield from response.iter_raw()
+        except httpx2.TransportError as error:
+            raise transport.unreachable(self.location.url, error) from error
+
 
 class AsyncConnection(_Connection):
     """Sends calls for code under asyncio."""
@@ -159,3 +186,40 @@ class AsyncConnection(_Connection):
             )
         except httpx2.TransportError as error:
             raise transport.unreachable(self.location.url, error) from error
+
+    async def send(self, url: str, pieces: Iterator[bytes], size: int | None) -> None:
+        """PUT bytes to a URL that carries its own permission. size: how many, if that is known."""
+        try:
+            async with httpx2.AsyncClient(**transport.stranger(self.location)) as http:
+                headers = transport.sized(size)
+                reply = await http.put(url, content=_in_threads(pieces), headers=headers)
+                raise_for_error(self._reply(reply))
+        except httpx2.TransportError as error:
+            raise transport.unreachable(self.location.url, error) from error
+
+    async def fetch(self, url: str) -> AsyncIterator[bytes]:
+        """Yield the bytes at a URL that carries its own permission."""
+        try:
+            async with (
+                httpx2.AsyncClient(**transport.stranger(self.location)) as http,
+                http.stream("GET", url) as response,
+            ):
+                if response.status_code != 200:
+                    await response.aread()
+                    raise_for_error(self._reply(response))
+                async for data in response.aiter_raw():
+                    yield data
+        except httpx2.TransportError as error:
+            raise transport.unreachable(self.location.url, error) from error
+
+
+def pieces_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what is left of a file."""
+    while data := file.read(PIECE):
+        yield data
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what reading a disk gives, without holding up everything else."""
+    while (data := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield data

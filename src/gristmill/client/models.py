@@ -1,7 +1,7 @@
 """The server's replies as values. Times are UTC, sizes megabytes, durations seconds."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, TypedDict
 
 import msgspec
@@ -59,7 +59,8 @@ class NewPoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class JobView(_Reply, frozen=True, kw_only=True):
     """One job as lists show it. command: the first task's text, shortened.
 
-    ready_at: the time a delayed job waits for. attempts: how often it was started.
+    ready_at: the time a delayed job waits for. attempts: how often it was started. workflow,
+    node, instance: where it stands in a workflow, if it is part of one.
     """
 
     id: int
@@ -88,6 +89,9 @@ class JobView(_Reply, frozen=True, kw_only=True):
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     key: str | None = None
+    workflow: int | None = None
+    node: str | None = None
+    instance: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -232,6 +236,47 @@ class AgentView(_Reply, frozen=True, kw_only=True):
     last_seen_at: datetime | None = None
 
 
+class ObjectView(_Reply, frozen=True, kw_only=True):
+    """A stored object. size: bytes. sha256: of its bytes, in hex."""
+
+    name: str
+    size: int
+    sha256: str
+    modified_at: datetime
+
+
+class ObjectPage(_Reply, frozen=True, kw_only=True):
+    """Some objects by name. next: the name to go on after, None at the end."""
+
+    objects: tuple[ObjectView, ...]
+    next: str | None = None
+
+
+class ObjectPlace(_Reply, frozen=True, kw_only=True):
+    """A URL for an object's bytes that needs no token. expires_in: seconds."""
+
+    url: str
+    expires_in: float
+
+
+class UsageView(_Reply, frozen=True, kw_only=True):
+    """What one owner used within one project; wall_seconds is summed over cores."""
+
+    owner: str
+    project: str
+    jobs: int
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class Usage(_Reply, frozen=True, kw_only=True):
+    """What was used by jobs submitted on these days, both included."""
+
+    start: date
+    end: date
+    usage: tuple[UsageView, ...]
+
+
 class ImageView(_Reply, frozen=True, kw_only=True):
     """An image the server's nodes can run. entrypoint, command: what it runs by itself."""
 
@@ -297,6 +342,7 @@ class JobFilters(TypedDict, total=False):
     name: str | None
     label: Mapping[str, str]
     dialect: str | None
+    workflow: int | None
     order: Literal["oldest", "newest"]
     limit: int
 

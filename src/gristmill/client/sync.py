@@ -4,13 +4,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import BinaryIO, Self, Unpack
 
 import httpx2
 import msgspec
 
 from gristmill.client import calls, talks
-from gristmill.client.connection import Connection
+from gristmill.client.connection import Connection, pieces_of
 from gristmill.client.exchange import closed_early
 from gristmill.client.location import find
 from gristmill.client.models import (
@@ -26,14 +26,17 @@ from gristmill.client.models import (
     JobView,
     NewPoint,
     NewToken,
+    ObjectView,
     Output,
     Series,
     StreamName,
     Submitted,
     TokenView,
     TokenWish,
+    Usage,
     Where,
 )
+from gristmill.client.workflows import Workflows
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.job import JobSpec
@@ -63,6 +66,7 @@ class Client:
     ) -> None:
         self._connection = Connection(find(url, token, home=home), timeout, patience, chance)
         self._ask = self._connection.ask
+        self.workflows = Workflows(self._connection)
         self.location = self._connection.location
 
     def __enter__(self) -> Self:
@@ -305,6 +309,47 @@ class Client:
     def export(self) -> str:
         """Return the declared objects as YAML, secrets left out."""
         return self._ask(calls.export())
+
+    def objects(self, prefix: str = "", *, group: str | None = None) -> Iterator[ObjectView]:
+        """Yield stored objects by name, page by page. group: that group's, else one's own."""
+        page = self._ask(calls.objects(prefix, group, None))
+        yield from page.objects
+        while page.next is not None:
+            page = self._ask(calls.objects(prefix, group, page.next))
+            yield from page.objects
+
+    def put_object(
+        self,
+        name: str,
+        file: BinaryIO,
+        *,
+        group: str | None = None,
+        sha256: str | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Store a file's bytes under a name, in place of what it had.
+
+        sha256: the hex digest they must have. size: how many there are, when that is known.
+        """
+        place = self._ask(calls.object_upload(name, group, sha256, size))
+        self._connection.send(place.url, pieces_of(file), size)
+
+    def get_object(self, name: str, *, group: str | None = None) -> Iterator[bytes]:
+        """Yield an object's bytes in pieces."""
+        place = self._ask(calls.object_download(name, group))
+        yield from self._connection.fetch(place.url)
+
+    def remove_object(self, name: str, *, group: str | None = None) -> None:
+        """Remove an object."""
+        self._ask(calls.remove_object(name, group))
+
+    def usage(self, start: str | None = None, end: str | None = None) -> Usage:
+        """Return what jobs used that were submitted from start to end, such as ``2026-01-31``."""
+        return self._ask(calls.usage(start, end))
+
+    def approve_login(self, code: str) -> None:
+        """Let the terminal that shows the code log in as the caller."""
+        self._ask(calls.approve_login(code))
 
     def info(self) -> Info:
         """Who the server is and who we are to it."""

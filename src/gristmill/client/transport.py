@@ -28,6 +28,21 @@ def options(location: Location) -> dict[str, Any]:
     }
 
 
+def stranger(location: Location) -> dict[str, Any]:
+    """Arguments for a client that shows nobody our token, for URLs that need none."""
+    return {
+        "headers": {"User-Agent": f"gristmill/{__version__}"},
+        "verify": location.verify(),
+        "trust_env": not location.loopback,
+        "timeout": httpx2.Timeout(QUIET, connect=CONNECT_TIMEOUT),
+    }
+
+
+def sized(size: int | None) -> dict[str, str]:
+    """Return the header that tells a body's length ahead, where it is known."""
+    return {} if size is None else {"Content-Length": str(size)}
+
+
 def arguments(request: Request, timeout: float) -> dict[str, Any]:
     """Arguments of one request. timeout: seconds of silence, beyond what it waits for."""
     return {

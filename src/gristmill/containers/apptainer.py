@@ -1,7 +1,9 @@
 """The apptainer engine, known as singularity before: what compute centres have."""
 
+import hashlib
 import os
 
+from gristmill.containers.logins import Login, PullCall
 from gristmill.containers.run import (
     ContainerRun,
     check_run,
@@ -43,6 +45,19 @@ class Apptainer:
             call += ["--pwd", workdir_of(run)]
         image = _locate(run.image) if isinstance(run.image, str) else run.image.rootfs
         return [*call, image, *words]
+
+    def pull(self, reference: str, login: Login | None, folder: str) -> PullCall | None:
+        """Return the call that fetches an image into a file of the run's folder."""
+        source = _locate(reference)
+        if source.startswith("/"):
+            return None
+        env = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIXES)}
+        if login is not None:
+            for prefix in ("APPTAINER", "SINGULARITY"):
+                env[f"{prefix}_DOCKER_USERNAME"], env[f"{prefix}_DOCKER_PASSWORD"] = login
+        digest = hashlib.sha256(reference.encode()).hexdigest()[:16]
+        target = os.path.join(folder, f"{digest}.sif")
+        return PullCall([self._program, "pull", target, source], env, target)
 
     def environment(self, run: ContainerRun) -> dict[str, str]:
         """Return our own variables, and the command's under the names apptainer hands on."""

@@ -33,6 +33,8 @@ class Bubblewrap:
     pulls = False
     monitor = True
     outlives = False
+    shares = True
+    bequeaths = True
 
     def __init__(self, program: str) -> None:
         self._program = program
@@ -45,12 +47,13 @@ class Bubblewrap:
         if run.gpus:
             binds += gpus.driver_binds()
         shadows = _shadows(rootfs, binds)
-        words = [self._program, "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
-        words += ["--unshare-uts", "--unshare-cgroup-try"]
+        words = [self._program, "--die-with-parent", "--unshare-uts", "--unshare-cgroup-try"]
+        words += [] if run.shared else ["--unshare-pid", "--unshare-ipc"]
         words += [] if run.network else ["--unshare-net"]
         words += _limited_root() if os.geteuid() == 0 else []
         words += _root(rootfs, shadows)
-        words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+        words += ["--ro-bind", "/sys", "/sys", "--dev", "/dev"]
+        words += ["--ro-bind", "/proc", "/proc"] if run.shared else ["--proc", "/proc"]
         words += _private_folders(rootfs)
         words += _names_of_the_node(rootfs) if run.network else []
         for node in gpus.device_nodes(run.gpus):

@@ -25,6 +25,7 @@ class Charliecloud:
     pulls = False
     monitor = True
     outlives = False
+    shares = True
 
     def __init__(self, program: str) -> None:
         self._program = program
@@ -37,7 +38,7 @@ class Charliecloud:
         writable_only(self.name, binds)
         if run.gpus:
             raise InvalidInputError("charliecloud gets no GPUs; choose bubblewrap", field="gpus")
-        words = own_processes(as_root=False, network=run.network)
+        words = [] if run.shared else own_processes(as_root=False, network=run.network)
         words += [self._program, "--private-tmp", "--cd", workdir_of(run)]
         for bind in binds:
             words += ["--bind", joined(self.name, bind)]

@@ -10,6 +10,7 @@ from gristmill.containers.apptainer import Apptainer
 from gristmill.containers.bubblewrap import Bubblewrap
 from gristmill.containers.charliecloud import Charliecloud
 from gristmill.containers.images import ImageLease, ImageStore
+from gristmill.containers.logins import Login, PullCall
 from gristmill.containers.names import check_name, spellings
 from gristmill.containers.oci_runtimes import OciRuntime
 from gristmill.containers.podman import Docker, Podman
@@ -79,6 +80,21 @@ def resolve(store: ImageStore, engine: ContainerEngine, reference: str) -> Image
     if not _REFERENCE.fullmatch(reference):
         raise InvalidInputError(f"{reference!r} is not an image reference", field="image")
     return ImageLease(reference)
+
+
+def pull_call(
+    engine: ContainerEngine, reference: str, login: Login | None, folder: str
+) -> PullCall | None:
+    """Return words and environment that fetch an image ahead of its first run.
+
+    None when the engine does that in the run. login: user name and token at the registry.
+    folder: private to the run, for a file with the login.
+    """
+    puller = getattr(engine, "pull", None)
+    call: PullCall | None = None
+    if puller is not None:
+        call = puller(reference, login, folder)
+    return call
 
 
 def cleanup(engine: ContainerEngine, token: str) -> None:

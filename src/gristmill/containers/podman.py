@@ -5,6 +5,7 @@ import resource
 import subprocess
 
 from gristmill.containers.images import Image
+from gristmill.containers.logins import Login, PullCall, write_login
 from gristmill.containers.namespaces import own_mounts, without_cgroups
 from gristmill.containers.run import (
     Bind,
@@ -71,6 +72,15 @@ class Podman:
         # The overlay takes the mount points that the image lacks.
         return [*words, "--rootfs", f"{image.rootfs}:O", *words_of(run)]
 
+    def pull(self, reference: str, login: Login | None, folder: str) -> PullCall:
+        """Return the call that fetches an image. folder: for the login's file."""
+        env = _own_environment()
+        if login is not None:
+            env["REGISTRY_AUTH_FILE"] = os.path.join(folder, "auth.json")
+            write_login(env["REGISTRY_AUTH_FILE"], reference, login)
+        plain = reference.removeprefix("docker://")
+        return PullCall([*self._prefix, *self._call, "pull", "--quiet", plain], env, reference)
+
     def environment(self, run: ContainerRun) -> dict[str, str]:
         """Return podman's own variables, and those it is told to hand on by name."""
         return _client_environment(run)
@@ -100,6 +110,15 @@ class Docker:
         if isinstance(run.image, str):
             return [*words, *_image_and_words(run, run.image)]
         return [*words, self._imported(stored(run, self.name)), *words_of(run)]
+
+    def pull(self, reference: str, login: Login | None, folder: str) -> PullCall:
+        """Return the call that fetches an image. folder: for the login's file."""
+        env = _own_environment()
+        if login is not None:
+            env["DOCKER_CONFIG"] = folder
+            write_login(os.path.join(folder, "config.json"), reference, login)
+        plain = reference.removeprefix("docker://")
+        return PullCall([self._program, "pull", "--quiet", plain], env, reference)
 
     def environment(self, run: ContainerRun) -> dict[str, str]:
         """Return docker's own variables, and those it is told to hand on by name."""
@@ -139,7 +158,8 @@ class Docker:
 def _common(run: ContainerRun, engine: str, binds: list[Bind]) -> list[str]:
     words = ["--rm", "--name", named(run.token), "--read-only", "--security-opt"]
     words += ["no-new-privileges", "--network", "host" if run.network else "none"]
-    words += ["--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108 - the container's own
+    if all(bind.inside != "/tmp" for bind in binds):  # noqa: S108 - the container's own
+        words += ["--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108 - as above
     for name, value in environment_of(run).items():
         words += ["--env", f"{name}={value}" if _is_clients_own(name) else name]
     for bind in binds:
@@ -168,11 +188,15 @@ def _same_limits() -> list[str]:
 
 
 def _client_environment(run: ContainerRun) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if _is_clients_own(name)}
+    own = _own_environment()
     handed = {
         name: value for name, value in environment_of(run).items() if not _is_clients_own(name)
     }
     return {**own, **handed}
+
+
+def _own_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if _is_clients_own(name)}
 
 
 def _is_clients_own(name: str) -> bool:

@@ -41,6 +41,8 @@ class ContainerRun(msgspec.Struct, frozen=True, kw_only=True):
     engine needs during the run; the caller removes it after. argv: the words to run, None for
     the image's entrypoint and command. env: beyond the image's own. workdir: absolute, made
     when it is missing. network: the node's network, or none. gpus: indices of the devices.
+    shared: one of several that see each other's processes and memory, started as such by an
+    engine with ``shares``.
     """
 
     image: Image | str
@@ -52,6 +54,7 @@ class ContainerRun(msgspec.Struct, frozen=True, kw_only=True):
     workdir: str | None = None
     network: bool = True
     gpus: tuple[int, ...] = ()
+    shared: bool = False
 
 
 class ContainerEngine(Protocol):
@@ -62,6 +65,9 @@ class ContainerEngine(Protocol):
     asked to end. To let the command end in its own time, signal only the processes below the
     monitor; it ends after them. Killing the child leaves nothing of the container behind,
     unless outlives is set: then cleanup has to follow every run that did not end by itself.
+    shares, where it is there and true: it runs several containers that see each other.
+    bequeaths, likewise: the child ends before the container's first process, which whoever
+    inherits it reaps, and only then is it known what the command used.
     """
 
     name: str

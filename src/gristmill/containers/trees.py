@@ -40,17 +40,17 @@ class TreeWriter:
 
     Names are resolved below root as a chroot would. Names that climb out are refused with
     InvalidInputError, as is going over the limits; device nodes and the like are skipped and
-    noted. Owners, set-user-id and set-group-id bits are kept only when we are root.
+    noted. Owners, set-user-id and set-group-id bits are kept only when we are root, and asked to.
     size: bytes of content written. notes: what was left out, at most MOST_NOTES lines.
     """
 
-    def __init__(self, root: str, limits: Limits) -> None:
+    def __init__(self, root: str, limits: Limits, *, keep_owners: bool = True) -> None:
         self.root = root
         self.size = 0
         self.notes: list[str] = []
         self._limits = limits
         self._entries = 0
-        self._privileged = os.geteuid() == 0
+        self._privileged = keep_owners and os.geteuid() == 0
         self._folders: dict[str, str] = {}
 
     def directory(self, name: str, meta: Meta) -> None:

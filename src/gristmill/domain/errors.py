@@ -34,3 +34,7 @@ class NotPermittedError(GristmillError):
 
 class UnavailableError(GristmillError):
     """The store cannot answer now (disk full, database gone); nothing was changed, try again."""
+
+
+class ProviderUnreachableError(UnavailableError):
+    """The identity provider that would know a token does not answer."""

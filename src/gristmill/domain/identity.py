@@ -12,7 +12,10 @@ ADMIN_USER = "admin"
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A verified caller. admin: sees and changes everybody's objects."""
+    """A verified caller. admin: sees and changes everybody's objects.
+
+    job: the running job whose own token this is, 0 for people.
+    """
 
     user: str
     groups: tuple[str, ...] = ()
@@ -20,6 +23,7 @@ class Identity(msgspec.Struct, frozen=True):
     admin: bool = False
     token_id: str = ""
     email: str = ""
+    job: int = 0
 
     def may(self, scope: str) -> bool:
         """Whether the credential carries this scope."""

@@ -8,6 +8,7 @@ from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.metrics import JOB, Source
 from gristmill.domain.resources import Resources, Seconds
 from gristmill.domain.retry import RetryPolicy
+from gristmill.domain.staging import Credential, Staging, Storage, check_facts, check_staging
 
 Name = Annotated[str, msgspec.Meta(max_length=512, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
@@ -19,6 +20,10 @@ Path = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\
 Variable = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\x00=]+\Z")]
 JobId = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
 Shell = Literal["sh", "bash"]
+TaskKind = Literal["basic", "openmpi", "mpich", "intelmpi", "sidecar"]
+AnyOf = Annotated[tuple[Name, ...], msgspec.Meta(max_length=100)]
+
+MPI_KINDS = frozenset({"openmpi", "mpich", "intelmpi"})
 
 MOST_DEPENDENCIES = 100_000
 """Direct dependencies of one job; a fan-in wider than this goes through a group."""
@@ -37,6 +42,10 @@ class Task(
     command: text for the shell. argv: words for a direct exec; exactly one of the two, or
     neither for a container image with an entrypoint of its own.
     retries: how often this task alone is repeated while its exit code is not 0.
+    kind: a sidecar starts before the others and is ended after them; an MPI task is started by
+    that flavour's mpirun from the first node, processes on each (None: one a core).
+    nodes: whether a gang runs it on every node or on the first. app: of the image.
+    stdout: a file that receives the task's output too, appended. credential: to fetch the image.
     """
 
     command: Text | None = None
@@ -45,6 +54,12 @@ class Task(
     env: dict[Variable, Text] = {}
     workdir: Path | None = None
     retries: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    kind: TaskKind = "basic"
+    processes: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    nodes: Literal["all", "first"] = "all"
+    app: Name = ""
+    stdout: Path | None = None
+    credential: Credential | None = None
 
 
 class Hook(
@@ -55,10 +70,14 @@ class Hook(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """What happens on the node after the tasks ended: run a command or empty the work folder."""
+    """What happens after the tasks ended: run a command or empty the work folder, on the node.
+
+    forget: once the job is buried, it is deleted, unless others wait for it.
+    """
 
     run: Text | None = None
     cleanup: bool = False
+    forget: bool = False
 
 
 class Hooks(
@@ -190,8 +209,17 @@ class JobSpec(
     keep_output: whether the output of a job that succeeded is kept too.
     kill_buries: a job that is killed while it runs is buried, not cancelled.
     bury_impossible: bury it when it asks for more than any node has, instead of waiting.
-    kill_over_memory: end it when its process tree holds more than the memory asked for.
+    kill_over_memory: end it when its process tree holds more than the memory asked for;
+    ``when_scarce``: only while the node is short of memory too.
+    stays_listed: once it has ended it stays among its owner's current jobs until dismissed.
     key: identity of the work; a second live job with the same key is not added.
+    sandbox: its folder is its home (in containers /home/user) and removed after it; its tasks
+    share a /tmp of their own. facts: variable -> template such as ``{url}/v1``, see FACTS;
+    substitute: those variables that are replaced, as ``$NAME``, in argv and workdir.
+    ignore_task_failures: go on after a failed task. nonzero_succeeds: exit codes of tasks do
+    not make the job fail. fail_unmatched: bury it after a moment when no agent could ever run it.
+    notify: mail the address of the submitter's credential, if it has one, when the job has ended.
+    require: label -> values of which the agent has one. prefer: label -> values, best first.
     distributed: each member is a rank of a training run and is told so as torchrun would, also
     when it is the only one. goal: what it prints when the work is done.
     usage_sources: of each rank in order, the metrics source that samples of its use go to.
@@ -220,7 +248,7 @@ class JobSpec(
     mutex: Name = ""
     delay: Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)] = 0.0
     queue_timeout: Seconds | None = None
-    kill_over_memory: bool = True
+    kill_over_memory: bool | Literal["when_scarce"] = True
     key: Word | None = None
     workspace: Workspace | None = None
     create_cwd: bool = False
@@ -232,6 +260,18 @@ class JobSpec(
     distributed: bool = False
     goal: GoalLine | None = None
     usage_sources: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
+    sandbox: bool = False
+    staging: Staging | None = None
+    storage: Annotated[tuple[Storage, ...], msgspec.Meta(max_length=100)] = ()
+    facts: Annotated[dict[Variable, Name], msgspec.Meta(max_length=100)] = {}
+    substitute: Annotated[tuple[Variable, ...], msgspec.Meta(max_length=100)] = ()
+    ignore_task_failures: bool = False
+    nonzero_succeeds: bool = False
+    fail_unmatched: bool = False
+    stays_listed: bool = False
+    notify: bool = False
+    require: Annotated[dict[Word, AnyOf], msgspec.Meta(max_length=100)] = {}
+    prefer: Annotated[dict[Word, AnyOf], msgspec.Meta(max_length=100)] = {}
 
 
 def tasks_of(spec: JobSpec) -> tuple[Task, ...]:
@@ -254,12 +294,12 @@ def check_spec(spec: JobSpec, field: str = "") -> None:
         raise InvalidInputError(f"must be an absolute path, not {spec.cwd!r}", f"{field}cwd")
     if spec.workspace is not None:
         _check_workspace(spec, spec.workspace, field)
-    for number, source in enumerate(spec.usage_sources):
-        if source.startswith(JOB):
-            raise InvalidInputError(
-                f"names of the form {JOB}ID are the jobs' own, not {source!r}",
-                f"{field}usage_sources[{number}]",
-            )
+    _check_sources(spec, field)
+    _check_sandbox(spec, field)
+    if any(cpus < spec.resources.cpus for cpus in spec.resources.cpu_choices):
+        raise InvalidInputError("must not be below cpus", f"{field}resources.cpu_choices")
+    if spec.facts:
+        check_facts(spec.facts, f"{field}facts")
     if spec.dep_groups and spec.after_groups:
         both = set(spec.dep_groups).intersection(spec.after_groups)
         if both:
@@ -267,6 +307,24 @@ def check_spec(spec: JobSpec, field: str = "") -> None:
                 f"the job would wait for itself through {min(both)!r}",
                 f"{field}after_groups",
             )
+
+
+def _check_sources(spec: JobSpec, field: str) -> None:
+    for number, source in enumerate(spec.usage_sources):
+        if source.startswith(JOB):
+            raise InvalidInputError(
+                f"names of the form {JOB}ID are the jobs' own, not {source!r}",
+                f"{field}usage_sources[{number}]",
+            )
+
+
+def _check_sandbox(spec: JobSpec, field: str) -> None:
+    if spec.staging is not None:
+        if not spec.sandbox:
+            raise InvalidInputError("staging needs a sandbox", f"{field}staging")
+        check_staging(spec.staging, f"{field}staging")
+    if spec.sandbox and spec.cwd is not None:
+        raise InvalidInputError("a sandbox is the job's folder: leave cwd out", f"{field}cwd")
 
 
 def _check_tasks(spec: JobSpec, field: str) -> None:
@@ -278,6 +336,8 @@ def _check_tasks(spec: JobSpec, field: str) -> None:
     elif spec.tasks:
         for number, task in enumerate(spec.tasks):
             _check_task(task, spec.image, f"{field}tasks[{number}]")
+        if all(task.kind == "sidecar" for task in spec.tasks):
+            raise InvalidInputError("a job needs a task besides sidecars", f"{field}tasks")
     elif spec.image is None:
         raise InvalidInputError("give a command, or tasks", f"{field}command")
 
@@ -299,3 +359,7 @@ def _check_task(task: Task, image: str | None, field: str) -> None:
         raise InvalidInputError("give a command, argv or an image with an entrypoint", field)
     if task.argv and not task.argv[0]:
         raise InvalidInputError("the first word is empty", f"{field}.argv")
+    if task.kind in MPI_KINDS and not task.argv:
+        raise InvalidInputError("an MPI task needs argv", f"{field}.argv")
+    if task.kind == "sidecar" and task.retries:
+        raise InvalidInputError("a sidecar is not repeated", f"{field}.retries")

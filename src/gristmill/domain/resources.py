@@ -1,5 +1,6 @@
 """What a job asks of a node, and what a node has to give."""
 
+import math
 from typing import Annotated
 
 import msgspec
@@ -27,7 +28,9 @@ class Resources(
 
     cpus: cores, 0 and fractions allowed. memory, disk: megabytes. gpus: whole devices.
     nodes: how many nodes at once; more than one makes the job a gang.
-    walltime: seconds of running time, None for no limit.
+    walltime: seconds of running time, None for no limit. cpu_choices: further numbers of cores
+    that will do, none below cpus; the largest for which there is room when the job is given out
+    is taken. memory_per_cpu: megabytes a core taken, in place of memory.
     """
 
     cpus: Cpus = 1.0
@@ -36,6 +39,8 @@ class Resources(
     gpus: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0
     nodes: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     walltime: Seconds | None = None
+    cpu_choices: Annotated[tuple[Cpus, ...], msgspec.Meta(max_length=10_000)] = ()
+    memory_per_cpu: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] | None = None
 
 
 class Capacity(msgspec.Struct, array_like=True):
@@ -84,8 +89,18 @@ class Capacity(msgspec.Struct, array_like=True):
 def need_of(resources: Resources) -> Capacity:
     """Return what one member of the job takes from one node."""
     return need(
-        round(resources.cpus * CPU_SHARES), resources.memory, resources.disk, resources.gpus
+        round(resources.cpus * CPU_SHARES),
+        memory_for(resources, resources.cpus),
+        resources.disk,
+        resources.gpus,
     )
+
+
+def memory_for(resources: Resources, cpus: float) -> int:
+    """Return the megabytes that go with this number of cores."""
+    if resources.memory_per_cpu is None:
+        return resources.memory
+    return math.ceil(resources.memory_per_cpu * cpus)
 
 
 def need(cpu_shares: int, memory: int, disk: int, gpus: int) -> Capacity:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from gristmill.domain.learning import Override, settle
 from gristmill.domain.resources import Capacity, need
 
+AnyOf = tuple[tuple[str, tuple[str, ...]], ...]
+
 
 class Shape(NamedTuple):
     """What an agent must have to run a member of a job.
@@ -14,6 +16,8 @@ class Shape(NamedTuple):
     cpu_shares, memory, disk, gpus: per member. nodes: members at once. container: needs an
     engine. constraints: labels the agent must carry, sorted. bucket, override, disk_given: how
     learning changes the amounts; seconds: the running time to reckon with, 0 if unknown.
+    choices: further thousandths of a core that will do, each with its megabytes, largest first.
+    require: labels, each with values of which the agent must have one; prefer: best value first.
     """
 
     cpu_shares: int
@@ -28,6 +32,9 @@ class Shape(NamedTuple):
     override: int = 0
     disk_given: bool = False
     seconds: float = 0.0
+    choices: tuple[tuple[int, int], ...] = ()
+    require: AnyOf = ()
+    prefer: AnyOf = ()
 
     @property
     def need(self) -> Capacity:
@@ -66,4 +73,14 @@ def suits(
         return False
     if shape.container and "container" not in runtimes:
         return False
-    return all(labels.get(key) == value for key, value in shape.constraints)
+    return all(labels.get(key) == value for key, value in shape.constraints) and all(
+        labels.get(key) in values for key, values in shape.require
+    )
+
+
+def preference(shape: Shape, labels: Mapping[str, str]) -> tuple[int, ...]:
+    """Rank an agent by the shape's preferences; the smallest rank is the best."""
+    return tuple(
+        values.index(labels[key]) if labels.get(key) in values else len(values)
+        for key, values in shape.prefer
+    )

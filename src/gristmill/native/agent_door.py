@@ -15,7 +15,15 @@ from gristmill.domain.errors import (
 )
 from gristmill.domain.identity import AGENT
 from gristmill.native.access import identify, require
-from gristmill.protocol.messages import Held, LeaseRequest, Register, Report, Stream
+from gristmill.protocol.messages import (
+    Held,
+    LeaseRequest,
+    OrderResult,
+    Question,
+    Register,
+    Report,
+    Stream,
+)
 from gristmill.services.house import House
 
 Scope = MutableMapping[str, Any]
@@ -27,6 +35,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _register = msgspec.msgpack.Decoder(Register).decode
 _lease = msgspec.msgpack.Decoder(LeaseRequest).decode
 _report = msgspec.msgpack.Decoder(Report).decode
+_question = msgspec.msgpack.Decoder(Question).decode
+_order_result = msgspec.msgpack.Decoder(OrderResult).decode
 
 
 class AgentDoor:
@@ -68,6 +78,13 @@ class AgentDoor:
             return _encode(await agents.report(_report(body)))
         if path == "/agent/register":
             return _encode(await agents.register(_register(body)))
+        if path == "/agent/prepare":
+            return _encode(await self._house.preparing.prepare(_question(body)))
+        if path == "/agent/places":
+            return _encode(await self._house.preparing.places(_question(body)))
+        if path.startswith("/agent/order/"):
+            self._house.orders.answered(int(path.rpartition("/")[2]), _order_result(body))
+            return b""
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if path == "/agent/upload":
             await self._upload({name: values[0] for name, values in query.items()}, body)

@@ -18,10 +18,13 @@ from gristmill.native.administration import (
     ImageRoutes,
     TokenRoutes,
 )
+from gristmill.native.inside import InsideRoutes
 from gristmill.native.jobs import JobRoutes
 from gristmill.native.metrics import MetricRoutes
+from gristmill.native.objects import KeyValueRoutes, LoginRoutes, ObjectRoutes, UsageRoutes
 from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
+from gristmill.native.workflows import WorkflowRoutes
 from gristmill.services.house import House
 
 LARGEST_BODY = 8 << 20
@@ -29,6 +32,8 @@ LARGEST_BODY = 8 << 20
 
 ROUTES = (
     JobRoutes,
+    InsideRoutes,
+    WorkflowRoutes,
     OutputRoutes,
     EventRoutes,
     MetricRoutes,
@@ -36,6 +41,10 @@ ROUTES = (
     ImageRoutes,
     TokenRoutes,
     DeclarationRoutes,
+    ObjectRoutes,
+    KeyValueRoutes,
+    UsageRoutes,
+    LoginRoutes,
     health.healthz,
     health.readyz,
     health.metrics,

@@ -88,6 +88,28 @@ JOB_OR_JOBS = _taking(
 CHOICE = _taking(
     _reference("JobChoice"), {"by id": {"ids": [1, 2]}, "by group": {"group": "first try"}}
 )
+COMMAND_BODY = _taking(_reference("Command"), {"look around": {"argv": ["ls", "-l"]}})
+SNAPSHOT_BODY = _taking(_reference("SnapshotWish"), {"a folder": {"path": "results"}})
+WORKFLOW_BODY = _taking(
+    _reference("WorkflowSpec"),
+    {
+        "a sweep": {
+            "name": "scan",
+            "jobs": {
+                "point": {"command": "python3 point.py --energy $energy"},
+                "plot": {"command": "python3 plot.py"},
+            },
+            "after": {"plot": ["point"]},
+            "factories": [
+                {
+                    "type": "sweep",
+                    "jobs": ["point"],
+                    "parameters": [{"name": "energy", "start": 1, "end": 2, "step": 0.1}],
+                }
+            ],
+        }
+    },
+)
 IMAGE_BODY = _taking(
     _reference("NewImage"),
     {"archive": {"name": "busybox", "path": "/srv/images/busybox.tar"}},
@@ -103,6 +125,12 @@ POINTS_BODY = _taking(
         "of a job": {"job": 17, "name": "loss", "value": 0.25},
         "of a source": [{"source": "sensor", "name": "temperature", "value": "21.5"}],
     },
+)
+OBJECT_BODY = _taking(_reference("NewObject"), {"a file": {"name": "data.csv"}})
+VALUE_BODY = _taking(
+    Schema(type=OpenAPIType.STRING, description="the value, at most 16000 bytes"),
+    {"a word": "ready"},
+    "application/octet-stream",
 )
 YAML_TEXT = _taking(
     Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind"),

@@ -63,6 +63,14 @@ def invalid(error: msgspec.ValidationError, prefix: str = "") -> InvalidInputErr
     return InvalidInputError(text, field or "body")
 
 
+def status_of(error: GristmillError) -> tuple[int, str]:
+    """Return the HTTP status and the code for an error."""
+    return next(
+        (found for kind, found in _BY_TYPE.items() if isinstance(error, kind)),
+        (400, "invalid_input"),
+    )
+
+
 def _join(outer: str, inner: str) -> str:
     between = "." if outer and inner and not inner.startswith("[") else ""
     return f"{outer}{between}{inner}"
@@ -80,10 +88,7 @@ def _reply(
 
 
 def _on_own_error(_: AnyRequest, error: GristmillError) -> Response[ErrorReply]:
-    status, code = next(
-        (found for kind, found in _BY_TYPE.items() if isinstance(error, kind)),
-        (400, "invalid_input"),
-    )
+    status, code = status_of(error)
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

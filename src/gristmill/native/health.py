@@ -1,21 +1,13 @@
 """Is it alive, is it ready, and how is it doing: /healthz, /readyz, /metrics."""
 
-import asyncio
-import os
-
 from litestar import Response, get
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from gristmill.domain.errors import UnavailableError
 from gristmill.domain.state import JobState
 from gristmill.native.access import Caller, TheHouse
+from gristmill.services.readiness import check_ready
 
 EXPOSITION = "text/plain; version=0.0.4"
-READY_LIMIT = 5.0
-"""Seconds the database has to answer."""
-
-LEAST_ROOM = 1 << 20
-"""Bytes free below which the home counts as full; the smallest writes may fit even then."""
 
 
 @get("/healthz", tags=["health"], summary="Whether the process lives")
@@ -31,14 +23,7 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(house: TheHouse) -> dict[str, str]:
     """Answer 200 when a durable write goes through and the disk has room, else 503."""
-    try:
-        async with asyncio.timeout(READY_LIMIT):
-            await house.database.write(lambda tx: tx.run("prove_writable"))
-    except TimeoutError as error:
-        raise UnavailableError("the database does not answer") from error
-    room = os.statvfs(house.home)
-    if room.f_bavail * room.f_frsize < LEAST_ROOM:
-        raise UnavailableError("the disk is full")
+    await check_ready(house.database, house.home)
     return {"status": "ready"}
 
 

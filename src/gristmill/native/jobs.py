@@ -59,7 +59,13 @@ class JobRoutes(Controller):
         many = not isinstance(sent, JobSpec)
         specs = [sent] if isinstance(sent, JobSpec) else sent
         result = await house.submitter.submit(
-            Submission(specs, writer.user, idempotency_key=idempotency_key, admin=writer.admin)
+            Submission(
+                specs,
+                writer.user,
+                idempotency_key=idempotency_key,
+                admin=writer.admin,
+                caller=writer if any(spec.notify or spec.facts for spec in specs) else None,
+            )
         )
         if many:
             return Response(wire.SubmittedMany(result.ids, result.added))
@@ -85,6 +91,9 @@ class JobRoutes(Controller):
             list[str] | None, QueryParameter(description="KEY=VALUE; repeat it to ask for several")
         ] = None,
         dialect: QueryText = None,
+        workflow: Annotated[
+            int | None, QueryParameter(ge=1, le=LARGEST, description="only jobs of this workflow")
+        ] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
         cursor: Annotated[str | None, QueryParameter(description="next of the page before")] = None,
         order: FromQuery[Literal["newest", "oldest"]] = "newest",
@@ -99,6 +108,7 @@ class JobRoutes(Controller):
             translate.parse_labels(label or ()),
             translate.parse_dialect(dialect),
             translate.parse_ids(ids) if ids is not None else None,
+            workflow=workflow,
         )
         page = await house.listing.page(
             reader, wanted, limit=limit, cursor=_cursor(cursor), newest=order == "newest"

@@ -60,7 +60,7 @@ def describe(app: Litestar) -> Json:
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if method in {"get", "post", "delete"}:
+            if method in {"get", "post", "put", "delete"}:
                 yield path, operation
 
 

@@ -8,6 +8,7 @@ from gristmill.containers.images import Image
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.job import JobSpec, tasks_of
+from gristmill.domain.objects import StoredObject
 from gristmill.domain.outcome import TaskResult
 from gristmill.domain.resources import CPU_SHARES, Capacity
 from gristmill.domain.state import BY_WORD, JobState
@@ -27,6 +28,11 @@ Hostnames = Mapping[int, str]
 def moment(seconds: float | None) -> datetime | None:
     """Turn epoch seconds into a UTC time."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def object_view(stored: StoredObject) -> wire.ObjectView:
+    """Write a stored object out."""
+    return wire.ObjectView(stored.name, stored.size, stored.sha256, _moment(stored.modified_at))
 
 
 def _moment(seconds: float) -> datetime:
@@ -92,7 +98,7 @@ def job_view(listed: Listed, hostnames: Hostnames) -> wire.JobView:
 
 
 def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
-    row, words = listed.row, listed.words
+    row, words, place = listed.row, listed.words, listed.place
     head, spec = row.head, row.spec
     return {
         "id": head.id,
@@ -117,6 +123,9 @@ def _job_fields(listed: Listed, hostnames: Hostnames) -> dict[str, Any]:
         "agent": head.agent_id,
         "hostname": hostnames.get(head.agent_id) if head.agent_id is not None else None,
         "key": row.key,
+        "workflow": place.workflow if place else None,
+        "node": place.node if place else None,
+        "instance": place.instance if place else None,
     }
 
 

@@ -1,6 +1,6 @@
 """The shapes of /v1 requests and replies. Times are UTC, sizes megabytes, durations seconds."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -21,7 +21,10 @@ class ResourcesView(msgspec.Struct):
 
 
 class JobView(msgspec.Struct):
-    """A job at a glance. command: its first task, shortened."""
+    """A job at a glance. command: its first task, shortened.
+
+    workflow, node, instance: where it stands in a workflow; instance counts from 0.
+    """
 
     id: int
     name: str
@@ -45,12 +48,15 @@ class JobView(msgspec.Struct):
     agent: int | None
     hostname: str | None
     key: str | None
+    workflow: int | None
+    node: str | None
+    instance: int | None
 
 
 class TaskView(msgspec.Struct):
     """One task of an attempt; a negative exit code is a signal."""
 
-    exit_code: int
+    exit_code: int | None
     wall_seconds: float
     cpu_seconds: float
     peak_memory_kb: int
@@ -230,6 +236,72 @@ class TokenList(msgspec.Struct):
     tokens: list[TokenView]
 
 
+class ObjectView(msgspec.Struct):
+    """A stored object. size: bytes. sha256: of its bytes, in hex."""
+
+    name: str
+    size: int
+    sha256: str
+    modified_at: datetime
+
+
+class ObjectList(msgspec.Struct):
+    """Objects by name. next: give it as after for what follows, null at the end."""
+
+    objects: list[ObjectView]
+    next: str | None
+
+
+class ObjectDetail(msgspec.Struct):
+    """An object, and a URL for its bytes that is good for so many seconds."""
+
+    object: ObjectView
+    url: str
+    expires_in: float
+
+
+class NewObject(msgspec.Struct, forbid_unknown_fields=True):
+    """An object to upload. sha256: what the bytes must have. size: the most they may be."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    group: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    sha256: str | None = None
+    size: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class ObjectUpload(msgspec.Struct):
+    """Where the bytes are to be PUT, within so many seconds."""
+
+    name: str
+    url: str
+    expires_in: float
+
+
+class KeyList(msgspec.Struct):
+    """Keys in order. next: give it as after for what follows, null at the end."""
+
+    keys: list[str]
+    next: str | None
+
+
+class UsageView(msgspec.Struct):
+    """What one owner used within one project. Seconds; wall_seconds is summed over cores."""
+
+    owner: str
+    project: str
+    jobs: int
+    wall_seconds: float
+    cpu_seconds: float
+
+
+class UsageList(msgspec.Struct):
+    """Usage by owner and project, of jobs submitted on these days."""
+
+    start: date
+    end: date
+    usage: list[UsageView]
+
+
 class AppliedView(msgspec.Struct):
     """What declarations came to."""
 
@@ -248,6 +320,33 @@ class Info(msgspec.Struct):
     engine: str
     uptime: float
     home: str | None
+
+
+class Command(msgspec.Struct, forbid_unknown_fields=True):
+    """A command to run in a running job. limit: seconds."""
+
+    argv: Annotated[list[str], msgspec.Meta(min_length=1, max_length=1000)]
+    limit: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+
+
+class CommandResult(msgspec.Struct):
+    """What it came to. exit_code: null when it ran out of time. output: both streams."""
+
+    exit_code: int | None
+    output: str
+
+
+class SnapshotWish(msgspec.Struct, forbid_unknown_fields=True):
+    """What to pack: a path in the job's folder, or where an artifact is shown."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class Snapshot(msgspec.Struct):
+    """Where the packed files are, for so many seconds."""
+
+    url: str
+    expires_in: float
 
 
 class ErrorDetail(msgspec.Struct, omit_defaults=True):

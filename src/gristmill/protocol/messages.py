@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import msgspec
 
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.outcome import AttemptDetails, TaskResult
 from gristmill.domain.resources import Capacity
 
 PROTOCOL_VERSION = 1
@@ -127,10 +127,39 @@ class LeaseRequest(_Message, frozen=True):
     wait: float
 
 
+class Order(_Message, frozen=True):
+    """The server wants something done in a running member; answered under this request id.
+
+    words: a command to run in its container, at most limit seconds. Without words, the file or
+    folder at path is packed and sent to url.
+    """
+
+    request: int
+    job: int
+    attempt: int
+    words: list[str]
+    limit: float = 10.0
+    path: str = ""
+    url: str = ""
+
+
+class OrderResult(_Message, frozen=True):
+    """What came of an order. code: exit code, None when it ran out of time.
+
+    error: why nothing was done at all. absent: the member does not run.
+    """
+
+    code: int | None = None
+    output: bytes = b""
+    error: str = ""
+    absent: bool = False
+
+
 class LeaseReply(_Message, frozen=True):
     """Work and orders. stop: leave once nothing is held.
 
     wind_down: members whose gang has reached its goal.
+    release: members that wait for the first of their gang, which has ended well.
     """
 
     leases: list[Lease]
@@ -138,6 +167,8 @@ class LeaseReply(_Message, frozen=True):
     read: list[ReadOutput]
     stop: bool = False
     wind_down: list[Held] = []
+    release: list[Held] = []
+    orders: list[Order] = []
 
 
 class Output(_Message, frozen=True):
@@ -187,6 +218,7 @@ class Finished(_Message, frozen=True):
     stdout: Output | None = None
     stderr: Output | None = None
     message: str = ""
+    details: AttemptDetails | None = None
 
 
 class UsageSample(_Message, frozen=True):
@@ -240,3 +272,37 @@ class ReportReply(_Message, frozen=True):
     """Everything in the report is on disk. drop: members to end without a further report."""
 
     drop: list[Held]
+
+
+class Question(_Message, frozen=True):
+    """An agent asks about a member it is about to run, or whose outputs it is about to store.
+
+    outputs: names under which files are to be stored; empty when it is about to run.
+    """
+
+    agent: int
+    instance: str
+    held: Held
+    outputs: list[str] = []
+
+
+class Preparation(_Message, frozen=True):
+    """What a member needs that is not in its spec.
+
+    url: the server as jobs reach it. token: speaks for the job's owner while the attempt runs.
+    logins: task number -> user name and token at the image's registry. secrets: one for each
+    storage. objects: where stored objects of the spec are fetched. workflow: 0 for none.
+    """
+
+    url: str
+    token: str
+    logins: dict[int, tuple[str, str]]
+    secrets: list[str]
+    objects: dict[str, str]
+    workflow: int = 0
+
+
+class Places(_Message, frozen=True):
+    """Where outputs are sent, in the order of the question."""
+
+    urls: list[str]

@@ -1,5 +1,6 @@
 """The gateway: chooses an app by the path, and refuses listeners an app does not speak on."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,16 @@ from gristmill.server.asgi import (
     under,
 )
 
+_SLASHES = re.compile("/{2,}")
 EVERYWHERE = frozenset({"http", "https", "unix"})
+PROMINENCE_ROOTS = (
+    "jobs", "workflows", "data", "kv", "accounting", "usage", "resources", "health", "token", "ts",
+    "register", "devicecode",
+)  # fmt: skip
+"""What is PROMINENCE's of ``/api/v1``, which it shares with other interfaces."""
+
+PROMINENCE_PREFIXES = ("/prominence", *(f"/api/v1/{root}" for root in PROMINENCE_ROOTS))
+
 NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 
 
@@ -23,11 +33,13 @@ class Route(NamedTuple):
     """An app and the path it stands under, such as ``/v1``.
 
     listeners: where it speaks; on any other its requests are answered by closing the connection.
+    lenient: it is found even when slashes are repeated; the app is given the path as it is.
     """
 
     prefix: str
     app: App
     listeners: frozenset[str] = EVERYWHERE
+    lenient: bool = False
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
@@ -53,8 +65,10 @@ class Gateway:
             close_connection(scope)
 
     def _route(self, path: str) -> Route:
+        repeated = "//" in path
+        path = _SLASHES.sub("/", path) if repeated else path
         for route in self._by_segment.get(_first_segment(path), ()):
-            if under(path, (route.prefix,)):
+            if under(path, (route.prefix,)) and (route.lenient or not repeated):
                 return route
         return self._fallback
 
@@ -67,6 +81,11 @@ def mlbench_routes(app: App) -> list[Route]:
 def native_routes(app: App) -> list[Route]:
     """Return the routes of the native app."""
     return [Route(prefix, app) for prefix in NATIVE_PREFIXES]
+
+
+def prominence_routes(app: App) -> list[Route]:
+    """Return the routes of the PROMINENCE app."""
+    return [Route(prefix, app, lenient=True) for prefix in PROMINENCE_PREFIXES]
 
 
 def _first_segment(path: str) -> str:

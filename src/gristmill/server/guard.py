@@ -16,8 +16,10 @@ from gristmill.server.asgi import (
     error_body,
     listener_of,
     send_error,
+    under,
 )
 from gristmill.server.logging import request_id
+from gristmill.services.objects.signing import PATH as SIGNED
 
 log = structlog.get_logger()
 
@@ -48,9 +50,10 @@ class Guard:
         try:
             await self._app(scope, receive, noting)
         except asyncio.CancelledError:
-            log.info("request.cut_off", path=scope["path"])
+            log.info("request.cut_off", path=_shown(scope["path"]))
         except Exception:
-            log.exception("request.failed", method=scope["method"], path=scope["path"])
+            path = _shown(scope["path"])
+            log.exception("request.failed", method=scope["method"], path=path)
             if status:
                 close_connection(scope)
             else:
@@ -62,12 +65,17 @@ class Guard:
         log.info(
             "request",
             method=scope["method"],
-            path=scope["path"],
+            path=_shown(scope["path"]),
             status=status,
             seconds=round(seconds, 6),
             client=(scope["client"] or ("",))[0],
             listener=listener_of(scope),
         )
+
+
+def _shown(path: str) -> str:
+    """Return a path as logs may hold it: a signed one opens an object to whoever reads it."""
+    return f"{SIGNED}/***" if under(path, (SIGNED,)) else path
 
 
 def _apology(identifier: str) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 
 import msgspec
@@ -14,15 +15,25 @@ from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
 from gristmill.dialects.mlbench.app import create_mlbench_app
 from gristmill.dialects.mlbench.settings import MlbenchSettings
+from gristmill.dialects.prominence.app import ProminenceSettings, create_prominence_app
+from gristmill.dialects.prominence.exchange import error_body as prominence_error
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
 from gristmill.engine.local import LocalEngine
 from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app, openapi_document
+from gristmill.native.blob_door import BlobDoor
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
-from gristmill.server.gateway import Gateway, Route, mlbench_routes, native_routes
+from gristmill.server.gateway import (
+    PROMINENCE_PREFIXES,
+    Gateway,
+    Route,
+    mlbench_routes,
+    native_routes,
+    prominence_routes,
+)
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
@@ -34,10 +45,18 @@ from gristmill.server.server_file import (
     remove_server_file,
     write_server_file,
 )
-from gristmill.server.setting_sections import MlbenchSection, WrSection
+from gristmill.server.setting_sections import (
+    MlbenchSection,
+    OidcSection,
+    ProminenceSection,
+    WrSection,
+)
 from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
+from gristmill.services.mail import PostOffice
+from gristmill.services.objects.signing import PATH as BLOBS
+from gristmill.services.oidc import ProviderRules
 from gristmill.store.database import Database, open_database
 from gristmill.web.app import create_web_app
 
@@ -91,6 +110,32 @@ def _mlbench_settings(section: MlbenchSection) -> MlbenchSettings:
     return msgspec.convert(msgspec.structs.asdict(section), MlbenchSettings)
 
 
+def _prominence_settings(section: ProminenceSection) -> ProminenceSettings:
+    return ProminenceSettings(
+        data=section.data, kv=section.kv, exec=section.exec, snapshots=section.snapshots
+    )
+
+
+def _post_office(settings: Settings) -> PostOffice | None:
+    if settings.smtp is None:
+        return None
+    return PostOffice(
+        host=settings.smtp.host,
+        port=settings.smtp.port,
+        sender=settings.mail_from or f"gristmill@{socket.getfqdn()}",
+    )
+
+
+def _provider(section: OidcSection) -> ProviderRules | None:
+    if not section.provider:
+        return None
+    return ProviderRules(
+        issuer=section.provider,
+        username_claim=section.username_claim,
+        entitlements=section.entitlements,
+    )
+
+
 class Server:
     """One server process."""
 
@@ -106,6 +151,11 @@ class Server:
             rules=AgentRules(heartbeat=settings.heartbeat, lost_after=settings.lost_after),
             keep_jobs=settings.retention_finished,
             engine=settings.engine,
+            largest_object=settings.objects.max_size * MB,
+            public_url=settings.public_url,
+            post=_post_office(settings),
+            admin_mail=settings.admin_mail,
+            provider=_provider(settings.oidc),
         )
         self._listeners = Listeners(self._app(), self._doors(), self._connection_limits(), chance)
         self._engine = self._local_engine() if settings.engine == "local" else None
@@ -115,16 +165,21 @@ class Server:
         native: App = create_native_app(self._house)  # type: ignore[assignment]
         web: App = create_web_app(self._house, openapi_document)  # type: ignore[assignment]
         routes = [Route("/agent", AgentDoor(self._house))]
+        routes.append(Route(BLOBS, BlobDoor(self._house)))
         wr = create_wr_app(self._house, _wr_settings(settings.wr))
         routes += [Route(prefix, wr, HTTPS_ONLY) for prefix in ("/rest", "/wr")]
         mlbench = create_mlbench_app(self._house, _mlbench_settings(settings.mlbench))
         routes += mlbench_routes(mlbench)
+        prominence = create_prominence_app(self._house, _prominence_settings(settings.prominence))
+        routes += prominence_routes(prominence)
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(
             max_body=settings.max_body * MB,
             max_requests=settings.max_requests,
             body_timeout=settings.body_timeout,
+            max_body_below={BLOBS: settings.objects.max_size * MB},
+            shapes=dict.fromkeys(PROMINENCE_PREFIXES, prominence_error),
         )
         limited = LimitRequests(Gateway(routes), limits)
         return Guard(limited, self._chance, access_log=settings.access_log)

@@ -12,6 +12,8 @@ from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.units import parse_duration, parse_size_mb
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_URL = re.compile(r"https?://[^\s?#@/]+(/[^\s?#]*)?")
+_MAIL_ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
 _SWITCH_WORDS = {
     "true": True, "yes": True, "on": True, "1": True,
     "false": False, "no": False, "off": False, "0": False,
@@ -116,6 +118,28 @@ def _parse_cores(text: str) -> float:
     return _within(cores, 0.001, 100_000)
 
 
+def _parse_url(text: str) -> str:
+    plain = text.strip().rstrip("/")
+    if plain and not _URL.fullmatch(plain):
+        raise InvalidInputError("it is not an http or https URL without a query")
+    return plain
+
+
+def _parse_mail_address(text: str) -> str:
+    if text.strip() and not _MAIL_ADDRESS.fullmatch(text.strip()):
+        raise InvalidInputError("it is not a mail address")
+    return text.strip()
+
+
+def words(separator: str) -> Kind:
+    """Return the kind: any number of words, none of them empty."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in text.split(separator) if word.strip())
+
+    return Kind(f"words separated by {separator!r}", parse)
+
+
 def choice(*words: str, later: tuple[str, ...] = ()) -> Kind:
     """Return the kind: one of words. later: planned ones, refused with that said."""
 
@@ -201,3 +225,5 @@ TEXT = Kind("a line of text", _parse_text)
 CORES = Kind("cores such as 8, or thousandths such as 8000m", _parse_cores, numeric=True)
 LISTEN = Kind("HOST:PORT or off", parse_listen)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)
+URL = Kind("a URL such as https://mill.example", _parse_url)
+MAIL_ADDRESS = Kind("a mail address", _parse_mail_address)

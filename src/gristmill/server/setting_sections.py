@@ -10,6 +10,7 @@ from gristmill.server.setting_kinds import (
     FOLDER,
     SWITCH,
     TEXT,
+    URL,
     WORD,
     Kind,
     choice,
@@ -18,6 +19,7 @@ from gristmill.server.setting_kinds import (
     number,
     or_word,
     seconds,
+    words,
 )
 
 DAY = 86400.0
@@ -75,6 +77,32 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
             seconds(1, 365 * DAY),
             "60s",
             "seconds an agent without a job waits for a server that is away, then leaves",
+        ),
+    ]
+
+
+class ObjectsSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The object store."""
+
+    max_size: Annotated[int, Declared(megabytes(1, 10**8), "5G", "largest object, in megabytes")]
+
+
+class OidcSection(msgspec.Struct, frozen=True, kw_only=True):
+    """An external identity provider whose tokens are taken beside our own."""
+
+    provider: Annotated[
+        str, Declared(URL, "", "OpenID Connect issuer, such as https://aai.example/oidc; none: off")
+    ]
+    username_claim: Annotated[
+        str, Declared(WORD, "preferred_username", "claim that holds the user's name, else sub")
+    ]
+    entitlements: Annotated[
+        tuple[str, ...],
+        Declared(
+            words(" "),
+            "",
+            "who may come in: for at least one of these words, all of its entitlements, joined "
+            "by commas, must be the user's; none: everybody whom the provider knows",
         ),
     ]
 
@@ -175,4 +203,15 @@ class MlbenchSection(msgspec.Struct, frozen=True, kw_only=True):
             "let mlbench_core in ranks that run on the node post its metrics here",
             also="MLBENCH_HOOK",
         ),
+    ]
+
+
+class ProminenceSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The PROMINENCE interface."""
+
+    data: Annotated[bool, Declared(SWITCH, "true", "offer the object store there")]
+    kv: Annotated[bool, Declared(SWITCH, "true", "offer the key-value store there")]
+    exec: Annotated[bool, Declared(SWITCH, "true", "let owners run commands inside their jobs")]
+    snapshots: Annotated[
+        bool, Declared(SWITCH, "true", "let owners take files out of their running jobs")
     ]

@@ -18,7 +18,9 @@ from gristmill.server.setting_kinds import (
     FILE,
     FOLDER,
     LISTEN,
+    MAIL_ADDRESS,
     SWITCH,
+    URL,
     WORD,
     Address,
     Kind,
@@ -33,6 +35,9 @@ from gristmill.server.setting_sections import (
     AgentSettings,
     Declared,
     MlbenchSection,
+    ObjectsSection,
+    OidcSection,
+    ProminenceSection,
     WrSection,
 )
 
@@ -136,9 +141,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "how long a finished job is kept; off: always",
         ),
     ]
+    public_url: Annotated[
+        str,
+        Declared(
+            URL,
+            "",
+            "URL of this server for clients and jobs behind a proxy; otherwise clients get the "
+            "host they asked, and jobs the address the server listens on",
+        ),
+    ]
+    smtp: Annotated[Address | None, Declared(LISTEN, "off", "mail relay that takes outgoing mail")]
+    mail_from: Annotated[
+        str, Declared(MAIL_ADDRESS, "", "sender of outgoing mail; otherwise gristmill@ this host")
+    ]
+    admin_mail: Annotated[
+        str, Declared(MAIL_ADDRESS, "", "administrator who is told of failures by mail")
+    ]
     agent: AgentSettings
+    objects: ObjectsSection
+    oidc: OidcSection
     wr: WrSection
     mlbench: MlbenchSection
+    prominence: ProminenceSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

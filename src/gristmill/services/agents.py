@@ -94,6 +94,7 @@ class Agents:
         self._lost.returned(row.id)
         agent = self._registry.put(row, self._core.chance.monotonic())
         agent.kill.extend(settled.cancelled)
+        agent.release.extend(settled.released)
         log.info("agent.registered", agent=row.id, node=message.node, held=len(message.held))
         return Registered(row.id, self._rules.heartbeat, settled.unknown)
 
@@ -107,7 +108,7 @@ class Agents:
         return _row(number, message, state, now), settled
 
     def _settle(self, tx: Transaction, ledger: Ledger, agent: int, message: Register) -> "_Settled":
-        settled = _Settled([], [])
+        settled = _Settled([], [], [])
         held = message.held
         with_agent = {(item.job, item.attempt) for item in (*held, *message.ended)}
         gangs = {(job, attempt) for job, attempt, _ in tx.all("get_gangs_of_agent", agent=agent)}
@@ -132,6 +133,8 @@ class Agents:
                 failed_gang = claimed.reason is not None
                 if claimed.cancel_requested or failed_gang:
                     settled.cancelled.append(item)
+                elif item.rank and _first_has_ended(tx, item):
+                    settled.released.append(item)
         return settled
 
     async def lease(self, message: LeaseRequest) -> LeaseReply:
@@ -145,6 +148,8 @@ class Agents:
             or agent.kill
             or agent.read
             or agent.wind_down
+            or agent.release
+            or agent.orders
             or agent.stop
             or self._core.signals.closing
         ):
@@ -154,8 +159,17 @@ class Agents:
             self._core.signals.work.set()
             await self._await_work(agent, request, min(message.wait, LONGEST_WAIT))
         leases, agent.undelivered = agent.undelivered, []
-        reply = LeaseReply(leases, agent.kill, agent.read, agent.stop, agent.wind_down)
+        reply = LeaseReply(
+            leases,
+            agent.kill,
+            agent.read,
+            agent.stop,
+            agent.wind_down,
+            agent.release,
+            agent.orders,
+        )
         agent.kill, agent.read, agent.wind_down = [], [], []
+        agent.release, agent.orders = [], []
         agent.last_reply = (message.number, reply)
         return reply
 
@@ -305,6 +319,12 @@ class Agents:
 class _Settled:
     unknown: list[Held]
     cancelled: list[Held]
+    released: list[Held]
+
+
+def _first_has_ended(tx: Transaction, held: Held) -> bool:
+    members = tx.all("get_gang_members", job=held.job, attempt=held.attempt)
+    return any(rank == 0 and finished for rank, _, finished in members)
 
 
 def _row(number: int, message: Register, state: str, now: float) -> AgentRow:

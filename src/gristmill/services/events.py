@@ -6,8 +6,9 @@ from functools import partial
 from gristmill.domain.identity import Identity
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
-from gristmill.store.events import Event, events_after, last_event
+from gristmill.store.events import Event, events_after, last_event, workflow_of
 from gristmill.store.jobs import get_heads
+from gristmill.store.workflows import get_workflows
 
 MOST_A_READ = 500
 HIDDEN = "hidden"
@@ -56,10 +57,12 @@ class Events:
         owner = self._core.words.find(tx, who.user)
         jobs = sorted({job for event in events for job in event.jobs})
         own = {head.id for head in get_heads(tx, jobs) if head.owner_id == owner}
+        workflows = get_workflows(tx, sorted(filter(None, map(workflow_of, events))))
+        own_workflows = {row.id for row in workflows.values() if row.owner_id == owner}
         seen = []
         for event in events:
             mine = [job for job in event.jobs if job in own]
             # An event without any job of the caller's still moves the reader on.
-            kind = event.kind if mine else HIDDEN
+            kind = event.kind if mine or workflow_of(event) in own_workflows else HIDDEN
             seen.append(Event(event.id, event.at, kind, mine, event.data))
         return seen

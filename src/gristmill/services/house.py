@@ -8,19 +8,30 @@ import structlog
 
 from gristmill.containers.images import ImageStore
 from gristmill.domain.clock import Chance
+from gristmill.services.accounting import Accounting
 from gristmill.services.agents import AgentRules, Agents
 from gristmill.services.declarations import Declarations
+from gristmill.services.device_login import DeviceLogins
 from gristmill.services.events import Events
+from gristmill.services.job_tokens import JobTokens
 from gristmill.services.keyring import open_keyring
+from gristmill.services.kv import KeyValues
 from gristmill.services.lost_agents import LostAgents
+from gristmill.services.mail import Mailer, PostOffice
 from gristmill.services.metrics.metrics import Metrics
+from gristmill.services.notifications import Notifications
+from gristmill.services.objects.store import LARGEST_OBJECT, Objects
+from gristmill.services.oidc import Oidc, ProviderRules
+from gristmill.services.orders import Orders
 from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
+from gristmill.services.preparing import Preparing
 from gristmill.services.queue.control import Control
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.dispatch import Dispatcher
 from gristmill.services.queue.glances import Glances
 from gristmill.services.queue.listing import Listing
+from gristmill.services.queue.recent import Recent
 from gristmill.services.queue.registry import Registry
 from gristmill.services.queue.removal import Removal
 from gristmill.services.queue.similar import Similar
@@ -31,6 +42,8 @@ from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
 from gristmill.services.waiting import pause
 from gristmill.services.waits import Waits
+from gristmill.services.workflows.book import Workflows
+from gristmill.services.workflows.mail import mail_at_end
 from gristmill.store.database import Database
 
 PAUSE_AFTER_DEFECT = 1.0
@@ -50,37 +63,60 @@ class House:
         rules: AgentRules | None = None,
         keep_jobs: float | None = None,
         engine: str = "none",
+        largest_object: int = LARGEST_OBJECT,
+        public_url: str = "",
+        post: PostOffice | None = None,
+        admin_mail: str = "",
+        provider: ProviderRules | None = None,
     ) -> None:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
         self.engine = engine
-        self.reach = Reach()
-        self.core = QueueCore(database, chance, OutputFiles(home / "outputs"))
-        self.registry = Registry()
         keyring = open_keyring(home, chance)
-        self.tokens = Tokens(database, chance, keyring)
+        self.box = keyring.box
+        self.core = QueueCore(database, chance, OutputFiles(home / "outputs"), self.box)
+        self.registry = Registry()
+        job_tokens = JobTokens(self.core, keyring.signing_key)
+        self.oidc = Oidc(provider, chance) if provider else None
+        self.tokens = Tokens(database, chance, keyring, job_tokens, self.oidc)
         self.users = Users(database)
         self.declarations = Declarations(database, keyring.box, self.tokens.forget)
         self.images = ImageStore(home / "images")
+        self.reach = Reach(public_url)
+        blobs = home / "blobs" / "objects"
+        self.objects = Objects(database, chance, blobs, keyring.signing_key, largest=largest_object)
+        self.kv = KeyValues(database)
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
         self.removal = Removal(self.core, self.registry)
         self.similar = Similar(self.core)
         self.glances = Glances(self.core)
         self.listing = Listing(self.core, self.registry)
+        self.recent = Recent(self.core)
         self.outputs = Outputs(self.core, self.registry, self.listing)
+        self.orders = Orders(self.core, self.registry, self.listing)
+        self.preparing = Preparing(
+            self.core, self.registry, self.objects, self.reach, job_tokens, keyring.box
+        )
         self.events = Events(self.core)
         self.waits = Waits(self.core, self.listing)
+        self.workflows = Workflows(self.core, self.submitter, self.control)
         rules = rules or AgentRules()
+        self.mailer = Mailer(database, chance, post, admin_mail)
         self.lost_agents = LostAgents(
             self.core,
             self.registry,
             lost_after=rules.lost_after,
             fence_after=rules.fence_after,
+            tell_admins=self.mailer.tell_admins,
         )
         self.metrics = Metrics(self.core)
         self.agents = Agents(self.core, self.registry, rules, self.lost_agents, self.metrics.usages)
         self.dispatcher = Dispatcher(self.core, self.registry)
+        self.usage = Accounting(self.core)
+        self.notifications = Notifications(self.core, self.mailer)
+        self.core.on_workflow_end.append(mail_at_end(self.notifications))
+        self.device_logins = DeviceLogins(database, chance, self.tokens, keyring.signing_key)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,6 +129,7 @@ class House:
     async def start(self) -> None:
         """Fill the caches and start the loops."""
         await self.core.load()
+        await self.objects.load()
         await self.lost_agents.load()
         await self.metrics.recorder.load()
         loops = (
@@ -101,6 +138,9 @@ class House:
             self.lost_agents.watch,
             self.housekeeping.run,
             self.metrics.recorder.run,
+            self.objects.run,
+            self.mailer.run,
+            self.notifications.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 
@@ -110,12 +150,15 @@ class House:
         self.metrics.feed.close()
         self.agents.release()
         self.outputs.release()
+        self.orders.release()
 
     async def stop(self) -> None:
         """Stop the loops; the database is closed by whoever opened it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.oidc is not None:
+            await self.oidc.close()
 
 
 async def _keep_going(loop: Callable[[], Awaitable[None]]) -> None:

@@ -1,7 +1,7 @@
 """Agents that fell silent: what they held is lost, found again, or settled without them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ from gristmill.store.jobs import JobHead, get_specs, ids_of
 SWEEPS_A_LIMIT = 4
 """How often within the limit of silence the agents are looked at."""
 
+TellAdmins = Callable[[Transaction, str, str], None]
+
 log = structlog.get_logger()
 
 
@@ -38,13 +40,21 @@ class LostAgents:
     """Watches for silence.
 
     lost_after: seconds of silence after which jobs are lost. fence_after: further seconds after
-    which a far agent has ended them itself, so that they may run elsewhere.
+    which a far agent has ended them itself, so that they may run elsewhere. tell_admins: has a
+    subject and a text brought to the administrators, as part of a transaction.
     """
 
     def __init__(
-        self, core: QueueCore, registry: Registry, *, lost_after: float, fence_after: float
+        self,
+        core: QueueCore,
+        registry: Registry,
+        *,
+        lost_after: float,
+        fence_after: float,
+        tell_admins: TellAdmins | None = None,
     ) -> None:
         self._core, self._registry = core, registry
+        self._tell_admins = tell_admins
         self._lost_after, self._fence_after = lost_after, fence_after
         self._silent: dict[int, _Silence] = {}
         self._certainly_dead: set[int] = set()
@@ -125,6 +135,9 @@ class LostAgents:
                 append_event(tx, ledger.now, "agent.lost", [], {"agent": number, "jobs": lost})
                 text = f"lost contact with the agent on {row.hostname}"
                 tx.after_commit(partial(self._core.notices.note, text, ledger.now))
+                if self._tell_admins is not None:
+                    body = f"The server {text}; it held {lost} jobs.\n"
+                    self._tell_admins(tx, f"Lost agent {number} on {row.hostname}", body)
 
         await self._core.database.write(work)
 

@@ -132,7 +132,7 @@ class Outputs:
         self._registry.get(agent, instance)
         if not 0 <= offset <= LARGEST_UPLOAD or len(data) > MOST_A_PIECE:
             raise InvalidInputError(f"{len(data)} bytes at {offset} are too many", "offset")
-        await self._core.database.read(lambda tx: _check_holds(tx, agent, member))
+        await self._core.database.read(lambda tx: check_holds(tx, agent, member))
         name = output_name(member.job, member.attempt, member.rank, stream)
         await asyncio.to_thread(self._core.outputs.write, name, offset, data)
 
@@ -193,7 +193,7 @@ class Outputs:
         return bytes(data or b"")[offset : offset + limit]
 
 
-def _check_holds(tx: Transaction, agent: int, member: Held) -> None:
+def check_holds(tx: Transaction, agent: int, member: Held) -> None:
     """Raise InvalidInputError unless the agent has this member of the current attempt."""
     head = next(iter(get_heads(tx, [member.job])), None)
     if head is not None and head.attempt == member.attempt and head.state in HELD:

@@ -13,6 +13,7 @@ class Signals:
         self.ready_shapes: set[int] = set()
         self.work = asyncio.Event()
         self.timer = asyncio.Event()
+        self.notify = asyncio.Event()
         self.closing = False
         self._events_changed = asyncio.Event()
 

@@ -22,7 +22,9 @@ from gristmill.domain.errors import InvalidInputError, NotAuthenticatedError, No
 from gristmill.domain.identity import ADMIN, ADMIN_USER, DEFAULT_SCOPES, SCOPES, Identity
 from gristmill.domain.units import parse_duration
 from gristmill.services.credential_cache import CredentialCache
+from gristmill.services.job_tokens import JobTokens
 from gristmill.services.keyring import Keyring
+from gristmill.services.oidc import Oidc
 from gristmill.services.users import with_account
 from gristmill.store import identity as store
 from gristmill.store.database import Database, Transaction
@@ -52,12 +54,21 @@ class Created(msgspec.Struct, frozen=True):
 class Tokens:
     """Gives out, verifies, lists and revokes credentials."""
 
-    def __init__(self, database: Database, chance: Chance, keyring: Keyring) -> None:
+    def __init__(
+        self,
+        database: Database,
+        chance: Chance,
+        keyring: Keyring,
+        job_tokens: JobTokens | None = None,
+        oidc: Oidc | None = None,
+    ) -> None:
+        self._job_tokens = job_tokens
         self._database = database
         self._chance = chance
         self._signing_key = OctKey.import_key(keyring.signing_key)
         self._admin_token = keyring.admin_token.encode()
         self._verified = CredentialCache(chance)
+        self._oidc = oidc
 
     async def create(
         self,
@@ -117,13 +128,23 @@ class Tokens:
         self._verified.clear()
 
     async def verify_bearer(self, token: str) -> Identity:
-        """Return whom a bearer token speaks for. Raises NotAuthenticatedError."""
+        """Return whom a bearer token speaks for.
+
+        Raises NotAuthenticatedError, and ProviderUnreachableError for what is no token of ours.
+        """
         presented = token.encode("utf-8", "replace")
         if hmac.compare_digest(presented, self._admin_token):
             return ADMINISTRATOR
+        if self._job_tokens is not None and self._job_tokens.is_one(token):
+            return await self._job_tokens.verify(token)
 
         async def verify() -> tuple[Identity, float | None]:
-            token_id = self._read_jwt(token)
+            try:
+                token_id = self._read_jwt(token)
+            except NotAuthenticatedError:
+                if self._oidc is None:
+                    raise
+                return await self._verify_outside(self._oidc, token)
 
             def read(tx: Transaction) -> tuple[Identity, float | None]:
                 return self._identity(tx, store.find_token(tx, token_id), REFUSED_BEARER)
@@ -131,6 +152,13 @@ class Tokens:
             return await self._database.read(read)
 
         return await self._verified.get(presented, verify)
+
+    async def _verify_outside(self, oidc: Oidc, token: str) -> tuple[Identity, float | None]:
+        """Ask the identity provider; whom it vouches for is never an administrator here."""
+        identity, expires_at = await oidc.verify(token)
+        account = await self._database.read(lambda tx: store.find_account(tx, identity.user))
+        joined = with_account(identity, account)
+        return msgspec.structs.replace(joined, admin=False), expires_at
 
     async def verify_api_key(self, user: str, key: str) -> Identity:
         """Return whom ``ApiKey user:key`` speaks for. Raises NotAuthenticatedError."""

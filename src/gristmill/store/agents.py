@@ -34,6 +34,11 @@ class AgentRow(msgspec.Struct):
     registered_at: float
     last_seen_at: float
 
+    @property
+    def matched_labels(self) -> dict[str, str]:
+        """The labels jobs are matched with: without one of its own, its site is its host."""
+        return self.labels if "site" in self.labels else {"site": self.hostname, **self.labels}
+
 
 def get_agents(tx: Transaction) -> list[AgentRow]:
     """Return every agent that ever registered."""

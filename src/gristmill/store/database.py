@@ -117,15 +117,23 @@ class Database:
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
         try:
-            connection = self._reader()
-            connection.begin(write=False)
-            try:
-                return work(Transaction(connection))
-            finally:
-                connection.rollback()
+            return self._read_once(work)
+        except StoreBrokenError:
+            self._drop_reader()
+        try:
+            # The connection may have been cut long ago; only a fresh one tells how things are.
+            return self._read_once(work)
         except StoreBrokenError as error:
             self._drop_reader()
             raise UnavailableError(LOCK_LOST) from error
+
+    def _read_once(self, work: Callable[[Transaction], T]) -> T:
+        connection = self._reader()
+        connection.begin(write=False)
+        try:
+            return work(Transaction(connection))
+        finally:
+            connection.rollback()
 
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)

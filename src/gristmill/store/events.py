@@ -25,6 +25,18 @@ class Event(msgspec.Struct, frozen=True):
 _decode_jobs = msgspec.json.Decoder(list[int]).decode
 
 
+class _WorkflowData(msgspec.Struct):
+    workflow: int = 0
+
+
+_decode_workflow = msgspec.json.Decoder(_WorkflowData).decode
+
+
+def workflow_of(event: Event) -> int:
+    """Return the workflow that an event is about, 0 for others."""
+    return _decode_workflow(event.data).workflow if event.kind.startswith("workflow.") else 0
+
+
 def append_event(
     tx: Transaction, at: float, kind: str, jobs: Sequence[int], data: object = None
 ) -> None:

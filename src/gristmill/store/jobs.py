@@ -10,6 +10,7 @@ from gristmill.domain.metrics import source_of_job
 from gristmill.domain.state import BUCKETS, JobState
 from gristmill.store.database import Transaction
 from gristmill.store.metrics import delete_sources_named
+from gristmill.store.objects import delete_objects_of_jobs
 
 _decode_spec = msgspec.msgpack.Decoder(JobSpec).decode
 encode_spec = msgspec.msgpack.Encoder().encode
@@ -20,7 +21,7 @@ class JobHead(msgspec.Struct, gc=False):
 
     unmet: dependencies not satisfied. parked: waits behind another job of its mutex.
     failures: failed attempts so far. attempt: number of the current or last attempt.
-    starts: how often it got a process.
+    starts: how often it got a process. node_id: its place in a workflow, if it is part of one.
     stored_bucket: where the indexes have it now. Times are epoch seconds.
     """
 
@@ -47,6 +48,7 @@ class JobHead(msgspec.Struct, gc=False):
     exit_code: int | None
     reason: str | None
     starts: int
+    node_id: int | None
     stored_bucket: int
 
 
@@ -54,7 +56,7 @@ class JobRow(msgspec.Struct, gc=False):
     """A job as people see it; interned words still as numbers.
 
     reckoned: megabytes, seconds and megabytes of disk that the last lease reckoned with, where
-    that was learned.
+    that was learned. instance: which one of its node of a workflow it is, from 0.
     """
 
     head: JobHead
@@ -63,9 +65,10 @@ class JobRow(msgspec.Struct, gc=False):
     spec: JobSpec
     dialect_data: bytes | None
     reckoned: tuple[int, float, int] | None
+    instance: int | None
 
 
-_HEAD_COLUMNS = 24
+_HEAD_COLUMNS = 25
 _STATES = {state.value: state for state in JobState}
 
 
@@ -159,9 +162,9 @@ def get_rows(tx: Transaction, ids: Sequence[int]) -> dict[int, JobRow]:
 
 
 def _row(row: Sequence[Any]) -> JobRow:
-    name, key, spec, data, memory, seconds, disk = row[_HEAD_COLUMNS:]
+    name, key, spec, data, memory, seconds, disk, instance = row[_HEAD_COLUMNS:]
     reckoned = None if memory is None else (memory, seconds, disk)
-    return JobRow(_head(row), name or "", key, _decode_spec(spec), data, reckoned)
+    return JobRow(_head(row), name or "", key, _decode_spec(spec), data, reckoned, instance)
 
 
 def get_states(tx: Transaction, ids: Sequence[int]) -> dict[int, tuple[JobState, int]]:
@@ -186,12 +189,16 @@ def delete_jobs(tx: Transaction, ids: Sequence[int]) -> list[str]:
         "delete_attempts",
         "delete_outputs",
         "delete_labels",
+        "delete_kept",
         "delete_aliases",
         "delete_dependencies_of",
         "delete_dep_group_waits",
         "delete_dep_group_memberships",
         "delete_gangs",
+        "delete_job_callers",
+        "delete_job_commands",
     ):
         tx.run(statement, ids=array)
     delete_sources_named(tx, [source_of_job(job) for job in ids])
+    delete_objects_of_jobs(tx, ids)
     return paths

@@ -5,11 +5,24 @@ from collections import defaultdict
 import msgspec
 
 from gristmill.domain.learning import ROUNDING, Resource, advise, observe
-from gristmill.domain.shape import Advice, Shape, advised
+from gristmill.domain.shape import Advice, AnyOf, Shape, advised
 from gristmill.store.database import Transaction
 
+_Pairs = tuple[tuple[str, str], ...]
+
+
+class _Rare(msgspec.Struct, omit_defaults=True):
+    """A shape's constraints, together with what few shapes have."""
+
+    constraints: _Pairs = ()
+    choices: tuple[tuple[int, int], ...] = ()
+    require: AnyOf = ()
+    prefer: AnyOf = ()
+
+
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+_decode_pairs = msgspec.json.Decoder(_Pairs).decode
+_decode_rare = msgspec.json.Decoder(_Rare).decode
 
 Seen = dict[Resource, list[int]]
 
@@ -32,9 +45,11 @@ class Shapes:
         for number, *columns in tx.all("get_shapes", after=0):
             shares, memory, disk, gpus, nodes, container, pool, constraints = columns[:8]
             bucket, override, disk_given, seconds = columns[8:]
+            rare = _decode(constraints)
             shape = Shape(
-                shares, memory, disk, gpus, nodes, bool(container), pool, _decode(constraints),
-                bucket, override, bool(disk_given), seconds,
+                shares, memory, disk, gpus, nodes, bool(container), pool, rare.constraints,
+                bucket, override, bool(disk_given), seconds, rare.choices, rare.require,
+                rare.prefer,
             )  # fmt: skip
             self._remember(number, shape)
 
@@ -46,7 +61,9 @@ class Shapes:
         values = shape._asdict()
         values["container"] = int(shape.container)
         values["disk_given"] = int(shape.disk_given)
-        values["constraints"] = _encode(shape.constraints).decode()
+        values["constraints"] = _constraints(shape)
+        for name in ("choices", "require", "prefer"):
+            del values[name]
         row = tx.one("find_shape", **values) or tx.must("insert_shape", **values)
         number: int = row[0]
         tx.after_commit(lambda: self._remember(number, shape))
@@ -77,3 +94,15 @@ class Shapes:
     def _remember(self, number: int, shape: Shape) -> None:
         self._ids[shape] = number
         self.by_id[number] = advised(shape, self._advice(shape.bucket)) if shape.bucket else shape
+
+
+def _constraints(shape: Shape) -> str:
+    """Write the constraints as a list, or as an object together with what is rare."""
+    if shape.choices or shape.require or shape.prefer:
+        rare = _Rare(shape.constraints, shape.choices, shape.require, shape.prefer)
+        return _encode(rare).decode()
+    return _encode(shape.constraints).decode()
+
+
+def _decode(text: str) -> _Rare:
+    return _decode_rare(text) if text.startswith("{") else _Rare(_decode_pairs(text))

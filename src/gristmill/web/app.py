@@ -19,7 +19,7 @@ from gristmill.domain.errors import (
     UnavailableError,
 )
 from gristmill.services.house import House
-from gristmill.web import agents, assets, docs, jobs, live, login, output, overview
+from gristmill.web import agents, assets, device, docs, jobs, live, login, output, overview
 from gristmill.web.layout import page, respond
 from gristmill.web.markup import tag
 from gristmill.web.sessions import Sessions
@@ -60,6 +60,8 @@ def create_web_app(house: House, openapi: Callable[[], dict[str, Any]]) -> Lites
             login.show_login,
             login.log_in,
             login.log_out,
+            device.ask,
+            device.approve,
             assets.asset,
             docs.docs_route(openapi),
         ],

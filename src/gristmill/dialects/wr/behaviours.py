@@ -9,6 +9,7 @@ from gristmill.dialects.wr.wire import Behaviour, JobRequest, MountConfig
 from gristmill.domain.job import Hook, Hooks, Mount, MountTarget
 
 MOUNT_RETRIES = 10
+DEFAULT_MOUNT = "mnt"
 PIPEFAIL = "set -o pipefail; "
 _PIPE = " | "
 
@@ -45,6 +46,8 @@ def _hooks(behaviours: Sequence[Behaviour]) -> tuple[Hook, ...]:
             hooks.append(Hook(run=with_pipefail(behaviour.run)))
         elif behaviour.cleanup or behaviour.cleanup_all:
             hooks.append(Hook(cleanup=True))
+        elif behaviour.remove:
+            hooks.append(Hook(forget=True))
     return tuple(hooks)
 
 
@@ -74,16 +77,19 @@ def print_mounts(mounts: Sequence[MountConfig]) -> str:
     return _text(mounts) if mounts else ""
 
 
-def mounts_of(mounts: Sequence[MountConfig]) -> tuple[Mount, ...]:
-    """Return the mounts as the core knows them. Raises RefusedError."""
-    return tuple(_mount(mount) for mount in mounts)
+def mounts_of(mounts: Sequence[MountConfig], *, matters: bool) -> tuple[Mount, ...]:
+    """Return the mounts as the core knows them. Raises RefusedError.
+
+    matters: whether the working directory does; then a mount without a folder gets one in it.
+    """
+    return tuple(_mount(mount, DEFAULT_MOUNT if matters else None) for mount in mounts)
 
 
-def _mount(mount: MountConfig) -> Mount:
+def _mount(mount: MountConfig, default: str | None) -> Mount:
     if sum(target.write for target in mount.targets) > 1:
         raise bad_job(f"mounts value ({mount.mount}) has more than one writeable target")
     return Mount(
-        path=mount.mount or None,
+        path=mount.mount or default,
         cache_base=mount.cache_base,
         retries=mount.retries or MOUNT_RETRIES,
         verbose=mount.verbose,

@@ -47,9 +47,7 @@ class Jobs:
 
     async def _get(self, exchange: Exchange, who: Identity) -> None:
         query = exchange.query
-        wanted = Wanted(
-            identifiers_of(exchange.rest), states_of(query.get("state")), limit_of(query)
-        )
+        wanted = _wanted(exchange, states_of(query.get("state")))
         found = await self._selection.find(who, wanted)
         await exchange.reply(await self._report.write(exchange.query, who, found))
 
@@ -106,7 +104,7 @@ class Jobs:
                 act, states, answer, code = removal.remove, DELETABLE, "deleted", 200
             case _:
                 raise RefusedError(400, BAD_STATE)
-        wanted = Wanted(identifiers_of(exchange.rest), states, limit_of(exchange.query))
+        wanted = _wanted(exchange, states)
         found = [
             selected
             for selected in await self._selection.find(who, wanted)
@@ -116,6 +114,13 @@ class Jobs:
         ended = {job.row.head.id for job in await act(who, ids)} if ids else set()
         gone = [selected for selected in found if selected.glance.job.row.head.id in ended]
         await exchange.reply(await self._report.write(exchange.query, who, gone, answer), code)
+
+
+def _wanted(exchange: Exchange, states: frozenset[JobState] | None) -> Wanted:
+    query = exchange.query
+    return Wanted(
+        identifiers_of(exchange.rest), states, limit_of(query), search=query.flag("search")
+    )
 
 
 def _wire_name(field: str) -> str:

@@ -10,7 +10,6 @@ from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
 from gristmill.services.house import House
 from gristmill.services.queue.glances import Glance
-from gristmill.services.queue.similar import Sample
 from gristmill.services.queue.views import JobFilter
 
 
@@ -22,11 +21,15 @@ class Selected(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """identifiers: Keys and RepGroups. states: None for any. limit: of similar jobs."""
+    """identifiers: Keys and RepGroups. states: None for any. limit: of similar jobs.
+
+    search: whether an identifier means every RepGroup that contains it.
+    """
 
     identifiers: Sequence[str]
     states: frozenset[JobState] | None
     limit: int | None
+    search: bool = False
 
 
 def identifiers_of(rest: str) -> list[str]:
@@ -38,7 +41,7 @@ class Selection:
     """Finds jobs of this interface."""
 
     def __init__(self, house: House) -> None:
-        self._glances, self._similar = house.glances, house.similar
+        self._glances, self._similar, self._listing = house.glances, house.similar, house.listing
 
     async def find(self, who: Identity, wanted: Wanted) -> list[Selected]:
         """Return the jobs, identifier by identifier, not told apart when found twice."""
@@ -51,9 +54,15 @@ class Selection:
             job = _standing_for(by_key.get(name, ()))
             if job is not None:
                 found.append(Selected(job, None))
-            else:
-                found += await self._of_group(who, name, wanted)
+                continue
+            for group in await self._groups(who, name, wanted):
+                found += await self._of_group(who, group, wanted)
         return found
+
+    async def _groups(self, who: Identity, name: str, wanted: Wanted) -> list[str]:
+        if not wanted.search:
+            return [name]
+        return await self._listing.groups_with(who, name, Dialect.WR)
 
     async def _all_live(self, who: Identity, wanted: Wanted) -> list[Glance]:
         states = LIVE if wanted.states is None else wanted.states & LIVE
@@ -61,15 +70,17 @@ class Selection:
             return []
         if wanted.limit is None:
             return await self._glances.all(who, _filter(states))
-        samples = await self._similar.live(who, _ordered(states), wanted.limit)
-        return await self._glances.of_samples(_ours(samples))
+        samples = await self._similar.live(who, _ordered(states), wanted.limit, Dialect.WR)
+        return await self._glances.of_samples(samples)
 
     async def _of_group(self, who: Identity, group: str, wanted: Wanted) -> list[Selected]:
         known = LIVE | {JobState.COMPLETE}
         states = known if wanted.states is None else wanted.states
         if wanted.limit is not None:
-            samples = await self._similar.of_group(who, group, _ordered(states), wanted.limit)
-            glances = await self._glances.of_samples(_ours(samples))
+            samples = await self._similar.of_group(
+                who, group, _ordered(states), wanted.limit, Dialect.WR
+            )
+            glances = await self._glances.of_samples(samples)
         else:
             glances = await self._glances.all(who, _filter(states, group))
         live = [glance for glance in glances if glance.job.row.head.state in LIVE]
@@ -77,10 +88,6 @@ class Selection:
         return [Selected(glance, None) for glance in live] + [
             Selected(glance, group) for glance in sorted(done, key=by_run)
         ]
-
-
-def _ours(samples: Sequence[Sample]) -> list[Sample]:
-    return [sample for sample in samples if sample.job.row.head.dialect == Dialect.WR]
 
 
 def _standing_for(glances: Sequence[Glance]) -> Glance | None:

@@ -16,6 +16,7 @@ from gristmill.services.queue.glances import Glance, LastAttempt
 from gristmill.services.queue.views import Listed
 
 NEVER_EXITED = -1
+NOT_UPLOADED = -2
 NOWHERE = ("", "")
 
 WORDS = {
@@ -163,6 +164,8 @@ def _exit_code(listed: Listed) -> int:
     head = listed.row.head
     if head.state in HELD:
         return NEVER_EXITED
+    if head.exit_code == 0 and head.reason == outcome.UPLOAD_FAILED:
+        return NOT_UPLOADED
     if head.exit_code is not None:
         return head.exit_code if head.exit_code >= 0 else NEVER_EXITED
     # Cut off, killed or lost: it began and has no exit code.

@@ -108,12 +108,12 @@ class Translator:
             dep_groups=tuple(job.dep_grps or ()),
             after_groups=tuple(job.deps or ()),
             hooks=_hooks(job),
-            mounts=behaviours.mounts_of(mounts),
+            mounts=behaviours.mounts_of(mounts, matters=matters),
             env=_variables(job.env or ()),
             keep_output="failure",
             kill_buries=True,
             bury_impossible=True,
-            kill_over_memory=False,
+            kill_over_memory="when_scarce",
         )
         return Translated(spec, self._extra(job, matters=matters), bool(job.rerun))
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gristmill.domain.resources import Capacity
-from gristmill.domain.shape import Shape, suits
+from gristmill.domain.resources import Capacity, need
+from gristmill.domain.shape import Shape, preference, suits
 from gristmill.domain.state import JobState, Trigger
 from gristmill.protocol.messages import GangPlace, Lease
 from gristmill.services.queue.core import QueueCore
@@ -40,6 +40,7 @@ class Room:
         self.request = agent.request
         self.free = agent.request.free.copy()
         self.hot = dict(agent.request.hot)
+        self.labels = agent.row.matched_labels
         self.reserved = False
         self.leases: list[Lease] = []
 
@@ -47,8 +48,12 @@ class Room:
         """Whether the agent could run the shape and is not kept free for another."""
         row = self.agent.row
         return not self.reserved and suits(
-            shape, pools=row.pools, labels=row.labels, runtimes=row.runtimes
+            shape, pools=row.pools, labels=self.labels, runtimes=row.runtimes
         )
+
+    def rank(self, shape: Shape) -> tuple[tuple[int, ...], int]:
+        """Sort rooms by the shape's preferences, then the one with most free cores first."""
+        return preference(shape, self.labels), -self.free.cpu_shares
 
     def could_ever(self, need: Capacity) -> bool:
         """Whether the need fits when nothing else runs there."""
@@ -172,7 +177,7 @@ class Claim:
         head: JobHead,
         spec: bytes,
     ) -> bool:
-        chosen = self._choose(number, shape)
+        chosen, taken = self._choose(number, shape)
         if not chosen:
             return False
         ledger.adopt(head)
@@ -181,31 +186,46 @@ class Claim:
         head.started_at = head.ended_at = head.exit_code = head.reason = head.ready_at = None
         ledger.move(head, Trigger.LEASE, JobState.RESERVED)
         gang = self._gang(tx, head, chosen) if shape.nodes > 1 else None
-        learned = shape.need if shape.bucket else None
-        if learned is not None:
+        if shape.bucket:
             self._reckoned.append((shape.memory, shape.seconds, shape.disk, head.id))
         for rank, room in enumerate(chosen):
             room.leases.append(
-                Lease(head.id, head.attempt, rank, number, msgspec.Raw(spec), {}, gang, learned)
+                Lease(head.id, head.attempt, rank, number, msgspec.Raw(spec), {}, gang, taken)
             )
         return True
 
-    def _choose(self, number: int, shape: Shape) -> list[Room]:
-        """Return a room a member, their free amounts already reduced; empty when none fit."""
-        need = shape.need
+    def _choose(self, number: int, shape: Shape) -> tuple[list[Room], Capacity | None]:
+        """Return a room a member, their free amounts already reduced; empty when none fit.
+
+        And what each member takes, where that is not what the job asks for.
+        """
+        for shares, memory in shape.choices:
+            larger = need(shares, memory, shape.disk, shape.gpus)
+            chosen = self._seat(larger, shape)
+            if chosen:
+                return chosen, larger
+        chosen = self._seat(shape.need, shape)
+        if not chosen and shape.nodes == 1:
+            chosen = self._choose_hot(number, shape)
+        return chosen, shape.need if shape.bucket or shape.choices else None
+
+    def _seat(self, wanted: Capacity, shape: Shape) -> list[Room]:
+        """Return a room for each member of a job that wants this much in each, or none."""
         chosen: list[Room] = []
         while len(chosen) < shape.nodes:
-            fitting = [room for room in self.rooms if room.free.fits(need) and room.suits(shape)]
+            fitting = [room for room in self.rooms if room.free.fits(wanted) and room.suits(shape)]
             if not fitting:
                 break
             room = max(fitting, key=lambda room: room.free.cpu_shares)
-            room.free.take(need)
+            if shape.prefer:
+                room = min(fitting, key=lambda room: room.rank(shape))
+            room.free.take(wanted)
             chosen.append(room)
         if len(chosen) == shape.nodes:
             return chosen
         for room in chosen:
-            room.free.give(need)
-        return self._choose_hot(number, shape) if shape.nodes == 1 else []
+            room.free.give(wanted)
+        return []
 
     def _choose_hot(self, number: int, shape: Shape) -> list[Room]:
         for room in self.rooms:

@@ -1,15 +1,17 @@
 """What people do to jobs that are already there: cancel, retry, forget."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.identity import Identity
-from gristmill.domain.outcome import CANCELLED_BY_USER
+from gristmill.domain.outcome import CANCEL_REASONS
 from gristmill.domain.state import HELD, TERMINAL, JobState, Trigger, allowed
 from gristmill.protocol.messages import Held
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.cycles import find_cycle, takes_part
+from gristmill.services.queue.flow import bound
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
@@ -37,7 +39,11 @@ class Control:
         return await self._core.database.write(lambda tx: self._cancel(tx, who, ids))
 
     async def retry(self, who: Identity, ids: Sequence[int]) -> Changed:
-        """Put ended jobs back with a fresh retry budget, and delayed ones forward."""
+        """Put ended jobs back with a fresh retry budget, and delayed ones forward.
+
+        Raises ConflictError, and changes nothing, when another live job stands for the key of
+        one, or one would wait for itself.
+        """
         return await self._core.database.write(lambda tx: self._retry(tx, who, ids))
 
     async def forget(self, who: Identity, job: int) -> None:
@@ -63,16 +69,22 @@ class Control:
 
     def _cancel(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> Changed:
         ledger = Ledger(self._core, tx, self._core.chance.now())
-        changed: list[int] = []
+        changed = self.end(ledger, self._own(tx, ledger, who, ids))
+        ledger.close()
+        return changed
+
+    def end(self, ledger: Ledger, heads: Iterable[JobHead], *, wish: int = 1) -> Changed:
+        """Cancel jobs in a transaction. wish: a key of CANCEL_REASONS, why."""
+        tx, changed = ledger.tx, list[int]()
         unchanged: dict[int, JobState] = {}
         kills: defaultdict[int, list[Held]] = defaultdict(list)
-        for head in self._own(tx, ledger, who, ids):
+        for head in heads:
             if head.state in {JobState.RESERVED, JobState.RUNNING}:
-                head.cancel_requested = 1
+                head.cancel_requested = head.cancel_requested or wish
                 ledger.touch(head)
                 self._collect_kills(tx, head, kills)
             elif allowed(Trigger.CANCEL, head.state):
-                head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
+                head.reason, head.ended_at = CANCEL_REASONS[wish], ledger.now
                 self._collect_kills(tx, head, kills)
                 tx.run("delete_gang_members", job=head.id)
                 ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
@@ -80,7 +92,6 @@ class Control:
                 unchanged[head.id] = head.state
                 continue
             changed.append(head.id)
-        ledger.close()
         tx.after_commit(lambda: self._order(kills))
         return Changed(changed, unchanged)
 
@@ -100,11 +111,15 @@ class Control:
         unchanged: dict[int, JobState] = {}
         heads = self._own(tx, ledger, who, ids)
         specs = get_specs(tx, [head.id for head in heads])
+        keys = _LiveKeys(tx)
+        not_alone = bound(tx, heads)
         for head in heads:
-            if not allowed(Trigger.RETRY, head.state):
+            if head.id in not_alone or not allowed(Trigger.RETRY, head.state):
                 unchanged[head.id] = head.state
                 continue
             spec = specs[head.id]
+            if spec.key is not None and head.state in TERMINAL:
+                keys.claim(head, spec.key)
             head.retries_left, head.failures = spec.retry.retries, 0
             head.ready_at = head.started_at = head.ended_at = None
             head.exit_code = head.reason = head.agent_id = None
@@ -114,6 +129,10 @@ class Control:
             ledger.move(head, Trigger.RETRY, target)
             changed.append(head.id)
         ledger.close()
+        back = [job for job in changed if takes_part(specs[job])]
+        cycle = find_cycle(self._core, tx, back)
+        if cycle is not None:
+            raise ConflictError(f"job {cycle[0]} would wait for itself: {cycle[1]}")
         return Changed(changed, unchanged)
 
     def _own(
@@ -128,6 +147,24 @@ class Control:
             if job not in found:
                 raise NotFoundError(f"there is no job {job}")
         return heads
+
+
+class _LiveKeys:
+    """Sees to it that at most one live job stands for a key."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._claimed: dict[tuple[int, str], int] = {}
+
+    def claim(self, head: JobHead, key: str) -> None:
+        """Let an ended job stand for its key again. Raises ConflictError when another does."""
+        row = self._tx.one("find_key", key=key, owner=head.owner_id)
+        other = self._claimed.setdefault((head.owner_id, key), row[0] if row else head.id)
+        if other != head.id:
+            raise ConflictError(
+                f"job {head.id} cannot be retried: job {other} stands for the same key {key!r}; "
+                f"cancel that one first"
+            )
 
 
 def holders(tx: Transaction, head: JobHead) -> list[tuple[int, Held]]:

@@ -1,28 +1,38 @@
 """What all parts of the queue share: the database, time, and the caches over the tables."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from gristmill.domain.clock import Chance
+from gristmill.services.keyring import SecretBox
 from gristmill.services.notices import Notices
 from gristmill.services.output_files import OutputFiles
 from gristmill.services.signals import Signals
 from gristmill.store.database import Database, Transaction
 from gristmill.store.shapes import Shapes
 from gristmill.store.words import Words
+from gristmill.store.workflows import Nodes, WorkflowRow
+
+OnWorkflowEnd = Callable[[Transaction, WorkflowRow], None]
 
 
 @dataclass(frozen=True)
 class QueueCore:
-    """Handed to every queue service."""
+    """Handed to every queue service.
+
+    on_workflow_end: called in the transaction that ends a workflow.
+    """
 
     database: Database
     chance: Chance
     outputs: OutputFiles
+    box: SecretBox | None = None
     words: Words = field(default_factory=Words)
     shapes: Shapes = field(default_factory=Shapes)
+    nodes: Nodes = field(default_factory=Nodes)
     signals: Signals = field(default_factory=Signals)
     notices: Notices = field(default_factory=Notices)
+    on_workflow_end: list[OnWorkflowEnd] = field(default_factory=list)
 
     async def load(self) -> None:
         """Fill the caches; wake the dispatcher for what was ready before a restart."""

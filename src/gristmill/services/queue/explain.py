@@ -43,7 +43,7 @@ def _why_ready(core: QueueCore, registry: Registry, number: int) -> str:
         if suits(
             shape,
             pools=agent.row.pools,
-            labels=agent.row.labels,
+            labels=agent.row.matched_labels,
             runtimes=agent.row.runtimes,
         )
     ]
@@ -54,6 +54,24 @@ def _why_ready(core: QueueCore, registry: Registry, number: int) -> str:
     if all(agent.draining for agent in able):
         return "every agent that could run it is draining"
     return "waits for room on an agent"
+
+
+def placeable(core: QueueCore, registry: Registry, number: int) -> bool:
+    """Whether some connected agent could run jobs of this shape, once it has nothing else.
+
+    While no agent is connected at all, nothing speaks against it.
+    """
+    shape, agents = core.shapes.by_id[number], registry.all()
+    return not agents or any(
+        agent.row.capacity.fits(shape.need)
+        and suits(
+            shape,
+            pools=agent.row.pools,
+            labels=agent.row.matched_labels,
+            runtimes=agent.row.runtimes,
+        )
+        for agent in agents
+    )
 
 
 def _why_waiting(tx: Transaction, job: int) -> str:

@@ -1,11 +1,13 @@
 """An attempt failed: retry, bury or cancel, as the job's policy says."""
 
 from gristmill.domain.job import JobSpec
-from gristmill.domain.outcome import CANCELLED_BY_USER, LOST, judge
+from gristmill.domain.outcome import AGENT_DIED, CANCEL_REASONS, LOST, judge
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.store.jobs import JobHead
+
+_CUT_OFF = frozenset({LOST, AGENT_DIED})
 
 
 def fail(
@@ -18,6 +20,9 @@ def fail(
 ) -> None:
     """Move a held job whose attempt did not succeed to where its spec sends it."""
     head.failures += 1
+    if spec.kill_buries and reason in _CUT_OFF:
+        # Nobody ended it: what was to be killed was lost before.
+        head.cancel_requested = 0
     verdict = judge(
         spec.retry,
         succeeded=False,
@@ -28,8 +33,7 @@ def fail(
         failures=head.failures,
         random=core.chance.random,
     )
-    cancelled = bool(head.cancel_requested)
-    head.exit_code, head.reason = exit_code, CANCELLED_BY_USER if cancelled else reason
+    head.exit_code, head.reason = exit_code, CANCEL_REASONS.get(head.cancel_requested, reason)
     if head.ended_at is None:
         head.ended_at = ledger.now
     if verdict.trigger is Trigger.FAIL_RETRY:

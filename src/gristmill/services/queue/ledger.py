@@ -8,12 +8,14 @@ counters and events together.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from gristmill.domain.outcome import CANCELLED_BY_USER
+from gristmill.domain.outcome import CANCEL_REASONS
 from gristmill.domain.state import HELD, JobState, Trigger, check
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.flow import Flow
 from gristmill.store.database import Transaction
 from gristmill.store.events import append_event
-from gristmill.store.jobs import JobHead, get_heads, save_heads
+from gristmill.store.jobs import JobHead, get_heads, get_specs, save_heads
+from gristmill.store.workflows import WorkflowRow
 
 JOBS_AN_EVENT = 1_000
 
@@ -41,6 +43,12 @@ class Ledger:
         self._was_out: dict[int, bool] = {}
         self._mutexes_left: set[int] = set()
         self._timed = False
+        self._flow = Flow(self)
+
+    @property
+    def core(self) -> QueueCore:
+        """What the parts of the queue share."""
+        return self._core
 
     def load(self, ids: Iterable[int]) -> list[JobHead]:
         """Return the heads of the jobs that exist, each object once per ledger."""
@@ -53,6 +61,10 @@ class Ledger:
     def adopt(self, head: JobHead) -> JobHead:
         """Take a head that was read elsewhere in this transaction; return the ledger's own."""
         return self._heads.setdefault(head.id, head)
+
+    def cancel_workflow(self, workflow: WorkflowRow) -> None:
+        """End a workflow by its owner's will; its jobs are the caller's to cancel."""
+        self._flow.cancel(workflow)
 
     def touch(self, head: JobHead) -> None:
         """Have a change that is not a move written back."""
@@ -89,6 +101,8 @@ class Ledger:
             self._timed = True
         if head.mutex_id is not None:
             self._pass_mutex(head, source, target)
+        if head.node_id is not None:
+            self._flow.moved(head, source, target)
 
     def forget(self, head: JobHead) -> None:
         """Uncount a job that is about to be deleted."""
@@ -97,16 +111,18 @@ class Ledger:
 
     def close(self) -> None:
         """Work out the consequences and write everything."""
-        while self._ended or self._moved:
+        while self._ended or self._moved or self._flow.pending:
             ended, self._ended = self._ended, []
             moved, self._moved = self._moved, {}
             self._satisfy_dependents([head for head in ended if head.state in _ENDED])
             self._change_groups(moved.values())
+            self._flow.advance()
         save_heads(self.tx, self._changed.values())
         if self._mutexes_left:
             self._release_mutexes()
         self._write_counts()
         self._write_events()
+        self._flow.write()
         self._signal()
 
     def _satisfy_dependents(self, ended: Sequence[JobHead]) -> None:
@@ -141,8 +157,17 @@ class Ledger:
     def join_group(self, group: int, members: int) -> None:
         """Count new live members of a group; what already waits for it must wait (again)."""
         if self._change_live(group, members) == members:
-            for head in self.load(self._waiters(group)):
+            waiting = self.load(self._waiters(group))
+            self.renew([head for head in waiting if head.state is JobState.COMPLETE])
+            for head in waiting:
                 self._wait_again(head)
+
+    def renew(self, heads: Sequence[JobHead]) -> None:
+        """Give jobs that succeeded and are to run again all their retries back."""
+        specs = get_specs(self.tx, [head.id for head in heads]) if heads else {}
+        for head in heads:
+            head.retries_left, head.failures = specs[head.id].retry.retries, 0
+            self.touch(head)
 
     def _wait_again(self, head: JobHead) -> None:
         head.unmet += 1
@@ -162,8 +187,8 @@ class Ledger:
         head.agent_id = None
         self.tx.run("delete_gang_members", job=head.id)
         if head.cancel_requested:
+            head.reason, head.ended_at = CANCEL_REASONS[head.cancel_requested], self.now
             head.cancel_requested = 0
-            head.reason, head.ended_at = CANCELLED_BY_USER, self.now
             self.move(head, Trigger.CANCEL, JobState.CANCELLED)
             return
         self.move(head, Trigger.LEASE_RETURNED, JobState.READY)
@@ -227,12 +252,12 @@ class Ledger:
 
     def _write_counts(self) -> None:
         owners: Counter[tuple[int, int, int]] = Counter()
-        groups: Counter[tuple[int, int, int]] = Counter()
+        groups: Counter[tuple[int, int, int, int]] = Counter()
         for (owner, group, dialect, source, target), moved in self._tallies.items():
             for state, change in ((source, -moved), (target, moved)):
                 if state is not None:
                     owners[owner, dialect, int(state)] += change
-                    groups[group, owner, int(state)] += change
+                    groups[group, owner, dialect, int(state)] += change
         self.tx.many("add_owner_counts", [(*key, n) for key, n in owners.items() if n])
         self.tx.many("add_group_counts", [(*key, n) for key, n in groups.items() if n])
 
@@ -259,7 +284,8 @@ class Ledger:
             for head in self._changed.values()
             if head.state is JobState.READY and not head.parked
         }
-        signals, timed, happened = self._core.signals, self._timed, bool(self._events[0])
+        signals, timed = self._core.signals, self._timed
+        happened = bool(self._events[0]) or self._flow.told
 
         def wake() -> None:
             if ready:

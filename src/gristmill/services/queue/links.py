@@ -31,6 +31,7 @@ class Links:
         self._members: list[tuple[int, int]] = []
         self._waits: list[tuple[int, int]] = []
         self._labels: list[tuple[str, str, int]] = []
+        self._kept: list[tuple[int, int]] = []
         self._taken_mutexes: set[int] = set()
 
     def join(
@@ -59,6 +60,8 @@ class Links:
         """Record what the job waits for; return how many of those are not satisfied yet."""
         for label, value in spec.labels.items():
             self._labels.append((label, value, job))
+        if spec.stays_listed:
+            self._kept.append((self._owner, job))
         if not (spec.after or spec.after_any or spec.after_groups):
             return 0
         unmet = 0
@@ -95,6 +98,7 @@ class Links:
             ("insert_dep_group_members", self._members),
             ("insert_dep_group_waiters", self._waits),
             ("insert_labels", self._labels),
+            ("insert_kept", self._kept),
         ):
             if rows:
                 self._tx.many(statement, rows)
@@ -105,7 +109,7 @@ class Links:
             return 0
         if state is JobState.CANCELLED:
             raise InvalidInputError(
-                f"job {on} was cancelled and will never succeed", self._field(index, "after")
+                f"job {on} was cancelled and will never succeed", self.field(index, "after")
             )
         self._dependencies.append((on, job, 0))
         return 1
@@ -119,10 +123,11 @@ class Links:
     def _state(self, on: int, index: int, field: str) -> JobState:
         state = self._states.get(on)
         if state is None:
-            raise InvalidInputError(f"there is no job {on} to wait for", self._field(index, field))
+            raise InvalidInputError(f"there is no job {on} to wait for", self.field(index, field))
         return state
 
-    def _field(self, index: int, field: str) -> str:
+    def field(self, index: int, field: str) -> str:
+        """Return the name of a job's field in errors."""
         return field if self._single else f"[{index}].{field}"
 
     def _is_live(self, group: int) -> int:

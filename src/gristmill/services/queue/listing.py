@@ -1,13 +1,16 @@
 """Jobs as people look at them: one, many by page, counts, and why one is not running."""
 
+from collections.abc import Sequence
+
 import msgspec
 
+from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.outcome import AttemptDetails, TaskResult
 from gristmill.domain.state import JobState
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.queue.explain import explain
+from gristmill.services.queue.explain import explain, placeable
 from gristmill.services.queue.registry import Registry
 from gristmill.services.queue.search import Search, of_others
 from gristmill.services.queue.views import (
@@ -19,10 +22,15 @@ from gristmill.services.queue.views import (
     listed,
 )
 from gristmill.store.database import Transaction
-from gristmill.store.jobs import JobRow, get_rows
+from gristmill.store.jobs import JobRow, get_head, get_rows
 
 FIRST, LAST = 0, (1 << 63) - 1
+_decode_details = msgspec.msgpack.Decoder(AttemptDetails).decode
 _decode_tasks = msgspec.msgpack.Decoder(list[TaskResult]).decode
+
+
+MOST_GROUPS = 1_000
+"""Groups that one search finds."""
 
 
 class Listing:
@@ -34,6 +42,15 @@ class Listing:
     async def get(self, who: Identity, job: int) -> Listed:
         """Return one job. Raises NotFoundError, also for somebody else's."""
         return await self._core.database.read(lambda tx: self.get_in(tx, who, job))
+
+    async def exists(self, job: int, dialect: Dialect) -> bool:
+        """Whether there is such a job of anybody's, submitted through this dialect."""
+
+        def work(tx: Transaction) -> bool:
+            head = get_head(tx, job)
+            return head is not None and head.dialect == dialect
+
+        return await self._core.database.read(work)
 
     def get_in(self, tx: Transaction, who: Identity, job: int) -> Listed:
         """Return one job within a transaction."""
@@ -90,13 +107,42 @@ class Listing:
         elif owner is not None:
             rows = tx.all("get_counts_of_owner", owner=owner_id)
         else:
-            rows = [(state, n) for _, _, state, n in tx.all("get_owner_counts")]
-        for state, n in rows:
+            rows = [row[1:] for row in tx.all("get_owner_counts")]
+        for _, state, n in rows:
             counts[JobState(state)] += int(n)
         return counts
 
+    async def groups_with(self, who: Identity, part: str, dialect: Dialect) -> list[str]:
+        """Return the groups of one interface's jobs whose names contain a text, by name.
+
+        Looks at every group there is. At most MOST_GROUPS are returned.
+        """
+
+        def work(tx: Transaction) -> list[str]:
+            owner = 0 if who.admin else self._core.words.find(tx, who.user)
+            if owner is None:
+                return []
+            rows = tx.all(
+                "find_groups_with",
+                owner=owner,
+                dialect=int(dialect),
+                part=part,
+                most=MOST_GROUPS,
+            )
+            return [row[0] for row in rows]
+
+        return await self._core.database.read(work)
+
     def _may_see(self, tx: Transaction, who: Identity, row: JobRow) -> bool:
         return who.admin or row.head.owner_id == self._core.words.find(tx, who.user)
+
+    async def many_attempts(self, jobs: Sequence[int]) -> dict[int, list[AttemptView]]:
+        """Return the attempts of many jobs that have begun, oldest first."""
+        return await self._core.database.read(lambda tx: {job: _attempts(tx, job) for job in jobs})
+
+    def placeable(self, job: Listed) -> bool:
+        """Whether some connected agent could run the job, once it has nothing else to do."""
+        return placeable(self._core, self._registry, job.row.head.shape_id)
 
     async def why(self, job: Listed) -> str:
         """Say in a sentence why the job is not running yet, or how it ended."""
@@ -107,6 +153,12 @@ class Listing:
 
 def _attempts(tx: Transaction, job: int) -> list[AttemptView]:
     return [
-        AttemptView._make((*row[:-1], _decode_tasks(row[-1]) if row[-1] else []))
+        AttemptView._make(
+            (
+                *row[:-2],
+                _decode_tasks(row[-2]) if row[-2] else [],
+                _decode_details(row[-1]) if row[-1] else None,
+            )
+        )
         for row in tx.all("get_attempts", job=job)
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.resources import Capacity
-from gristmill.protocol.messages import Held, Lease, LeaseReply, ReadOutput
+from gristmill.protocol.messages import Held, Lease, LeaseReply, Order, ReadOutput
 from gristmill.store.agents import AgentRow
 
 
@@ -32,6 +32,8 @@ class LiveAgent:
     kill: list[Held] = field(default_factory=list)
     read: list[ReadOutput] = field(default_factory=list)
     wind_down: list[Held] = field(default_factory=list)
+    release: list[Held] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
     last_reply: tuple[int, LeaseReply] | None = None
     draining: bool = False
     stop: bool = False
@@ -105,6 +107,18 @@ class Registry:
         if agent is not None:
             agent.wind_down.append(held)
             self.answer(agent, [])
+
+    def order_release(self, number: int, held: Iterable[Held]) -> None:
+        """Tell an agent that members that wait for their gang's first one may end."""
+        agent = self._agents.get(number)
+        if agent is not None:
+            agent.release.extend(held)
+            self.answer(agent, [])
+
+    def order(self, agent: LiveAgent, order: Order) -> None:
+        """Have an agent do something in a running member."""
+        agent.orders.append(order)
+        self.answer(agent, [])
 
     def order_read(self, agent: LiveAgent, wish: ReadOutput) -> None:
         """Ask an agent for bytes of a running member's output."""

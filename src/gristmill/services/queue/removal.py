@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from gristmill.domain.dialect import Dialect
 from gristmill.domain.identity import Identity
-from gristmill.domain.outcome import LOST
-from gristmill.domain.state import JobState, Trigger
+from gristmill.domain.outcome import CANCELLED_BY_USER, LOST
+from gristmill.domain.state import ACTIVE, JobState, Trigger
 from gristmill.services.queue.control import holders
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail
@@ -27,6 +28,10 @@ class Removal:
     async def kill(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
         """Have running and reserved jobs ended by their agents; return them as they are now."""
         return await self._core.database.write(lambda tx: self._kill(tx, who, ids))
+
+    async def end_active(self, who: Identity, ids: Sequence[int], dialect: Dialect) -> list[int]:
+        """Cancel those that have not ended, in one go; return the ids of those it was done to."""
+        return await self._core.database.write(lambda tx: self._end_active(tx, who, ids, dialect))
 
     async def confirm_lost(self, who: Identity, ids: Sequence[int]) -> list[Listed]:
         """Take lost jobs for dead: retried or buried as their policy says."""
@@ -56,6 +61,27 @@ class Removal:
         ledger.close()
         return self._views(tx, [head.id for head in heads])
 
+    def _end_active(
+        self, tx: Transaction, who: Identity, ids: Sequence[int], dialect: Dialect
+    ) -> list[int]:
+        ledger = Ledger(self._core, tx, self._core.chance.now())
+        heads = [
+            head
+            for head in self._own(tx, ledger, who, ids)
+            if head.state in ACTIVE and not head.cancel_requested and head.dialect == dialect
+        ]
+        for head in heads:
+            self._order_kill(tx, head)
+            if head.state in {JobState.RUNNING, JobState.RESERVED}:
+                head.cancel_requested = 1
+                ledger.touch(head)
+            else:
+                head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
+                tx.run("delete_gang_members", job=head.id)
+                ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+        ledger.close()
+        return [head.id for head in heads]
+
     def _confirm_lost(self, tx: Transaction, who: Identity, ids: Sequence[int]) -> list[Listed]:
         ledger = Ledger(self._core, tx, self._core.chance.now())
         heads = [head for head in self._own(tx, ledger, who, ids) if head.state is JobState.LOST]
@@ -76,40 +102,11 @@ class Removal:
             for head in self._own(tx, ledger, who, ids)
             if head.state not in _NOT_REMOVABLE
         }
-        gone = self._without_dependents(tx, list(heads))
+        gone = _without_dependents(tx, list(heads))
         views = self._views(tx, gone)
         for job in gone:
-            head = heads[job]
-            self._order_kill(tx, head)
-            if head.state is not JobState.CANCELLED:
-                ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
-        ledger.close()
-        after = Ledger(self._core, tx, self._core.chance.now())
-        for head in after.load(gone):
-            after.forget(head)
-        after.close()
-        return views, delete_jobs(tx, gone) if gone else []
-
-    def _without_dependents(self, tx: Transaction, ids: list[int]) -> list[int]:
-        """Return those that may go: nobody waits for them who does not go too."""
-        if not ids:
-            return []
-        waiters: defaultdict[int, set[int]] = defaultdict(set)
-        for statement in ("get_dependents", "get_group_dependents"):
-            for job, waiter in tx.all(statement, ids=tx.array(ids)):
-                waiters[job].add(waiter)
-        going = set(ids)
-        staying = [job for job in ids if not waiters[job] <= going]
-        waited_for: defaultdict[int, list[int]] = defaultdict(list)
-        for job, who_waits in waiters.items():
-            for waiter in who_waits:
-                waited_for[waiter].append(job)
-        while staying:
-            job = staying.pop()
-            if job in going:
-                going.discard(job)
-                staying.extend(waited_for[job])
-        return [job for job in ids if job in going]
+            self._order_kill(tx, heads[job])
+        return views, _delete(self._core, ledger, [heads[job] for job in gone])
 
     def _order_kill(self, tx: Transaction, head: JobHead) -> None:
         registry = self._registry
@@ -130,3 +127,47 @@ class Removal:
     def _views(self, tx: Transaction, ids: Sequence[int]) -> list[Listed]:
         rows = get_rows(tx, ids)
         return [listed(self._core, tx, rows[job]) for job in ids]
+
+
+def forget_buried(core: QueueCore, tx: Transaction, ids: list[int]) -> list[str]:
+    """Delete buried jobs that nobody waits for, in a transaction; return their output files."""
+    ledger = Ledger(core, tx, core.chance.now())
+    heads = [head for head in ledger.load(ids) if head.state is JobState.BURIED]
+    gone = set(_without_dependents(tx, [head.id for head in heads]))
+    return _delete(core, ledger, [head for head in heads if head.id in gone])
+
+
+def _delete(core: QueueCore, ledger: Ledger, heads: Sequence[JobHead]) -> list[str]:
+    """Delete jobs for good; return their output files."""
+    for head in heads:
+        if head.state is not JobState.CANCELLED:
+            ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+    ledger.close()
+    gone = [head.id for head in heads]
+    after = Ledger(core, ledger.tx, ledger.now)
+    for head in after.load(gone):
+        after.forget(head)
+    after.close()
+    return delete_jobs(ledger.tx, gone) if gone else []
+
+
+def _without_dependents(tx: Transaction, ids: list[int]) -> list[int]:
+    """Return those that may go: nobody waits for them who does not go too."""
+    if not ids:
+        return []
+    waiters: defaultdict[int, set[int]] = defaultdict(set)
+    for statement in ("get_dependents", "get_group_dependents"):
+        for job, waiter in tx.all(statement, ids=tx.array(ids)):
+            waiters[job].add(waiter)
+    going = set(ids)
+    staying = [job for job in ids if not waiters[job] <= going]
+    waited_for: defaultdict[int, list[int]] = defaultdict(list)
+    for job, who_waits in waiters.items():
+        for waiter in who_waits:
+            waited_for[waiter].append(job)
+    while staying:
+        job = staying.pop()
+        if job in going:
+            going.discard(job)
+            staying.extend(waited_for[job])
+    return [job for job in ids if job in going]

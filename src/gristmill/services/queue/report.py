@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import GANG_MEMBER_FAILED, LOST
 from gristmill.domain.state import HELD, JobState, Trigger
 from gristmill.protocol.messages import (
@@ -15,17 +16,20 @@ from gristmill.protocol.messages import (
     Stream,
     output_name,
 )
+from gristmill.services.accounting import UsageTally
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.failure import fail, found_again
 from gristmill.services.queue.learning import learn_from_failure, learn_from_success, with_cause
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import Registry
+from gristmill.services.queue.removal import forget_buried
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead, get_specs
 
 LONGEST_REASON, LONGEST_MESSAGE = 200, 4_000
 """Characters; an agent's word goes into an index."""
 
+_encode_details = msgspec.msgpack.Encoder().encode
 _encode_tasks = msgspec.msgpack.Encoder().encode
 _Row = tuple[object, ...]
 
@@ -61,6 +65,8 @@ class _Round:
         self._attempts: dict[tuple[int, int, int], _Row] = {}
         self._outputs: list[_Row] = []
         self._failed: list[tuple[JobHead, Finished]] = []
+        self._forgotten: list[int] = []
+        self._usage = UsageTally(tx)
 
     def take(self, report: Report) -> None:
         jobs = [start.job for start in report.started]
@@ -155,6 +161,7 @@ class _Round:
             None,
             None,
             None,
+            None,
         )
 
     def _end(self, head: JobHead, end: Finished) -> None:
@@ -168,12 +175,13 @@ class _Round:
         head.ended_at = end.ended_at
         if not head.reason:
             head.exit_code = end.exit_code
-        self._record(end)
+        self._record(head, end)
         if end.succeeded and not head.reason:
-            head.reason = None
+            head.reason, head.cancel_requested = None, 0
             learn_from_success(self._core, self._tx, head, end)
             self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
             if head.unmet:
+                self._ledger.renew([head])
                 self._ledger.wait(head)
         else:
             self._failed.append((head, end))
@@ -192,7 +200,9 @@ class _Round:
             self._ledger.touch(head)
             self._end_others(head, others)
         if others:
-            self._record(end)
+            if end.succeeded and end.rank == 0:
+                self._let_go(head, others)
+            self._record(head, end)
             return False
         return True
 
@@ -208,7 +218,17 @@ class _Round:
                 lambda agent=agent, held=held: registry.order_kill(agent, [held])  # type: ignore[misc]
             )
 
-    def _record(self, end: Finished) -> None:
+    def _let_go(self, head: JobHead, others: Iterable[Sequence[int]]) -> None:
+        """Tell the other nodes that the first one needs them no longer."""
+        registry, job, attempt = self._registry, head.id, head.attempt
+        for rank, agent, _ in others:
+            held = Held(job, attempt, rank)
+            self._tx.after_commit(
+                lambda agent=agent, held=held: registry.order_release(agent, [held])  # type: ignore[misc]
+            )
+
+    def _record(self, head: JobHead, end: Finished) -> None:
+        self._usage.add(head, self._core.shapes.by_id[head.shape_id], end)
         self._attempts[end.job, end.attempt, end.rank] = (
             end.job,
             end.attempt,
@@ -223,7 +243,8 @@ class _Round:
             end.cwd or None,
             end.peak_memory,
             end.cpu,
-            _encode_tasks(end.tasks) if len(end.tasks) > 1 else None,
+            _encode_tasks(end.tasks) if end.details is not None or len(end.tasks) > 1 else None,
+            None if end.details is None else _encode_details(end.details),
         )
         for stream, output in ((Stream.STDOUT, end.stdout), (Stream.STDERR, end.stderr)):
             if output is not None and output.size:
@@ -238,13 +259,24 @@ class _Round:
             exit_code = head.exit_code if head.reason else end.exit_code
             learn_from_failure(self._core, self._tx, head, end)
             fail(self._core, self._ledger, head, specs[head.id], exit_code, reason)
+            if head.state is JobState.BURIED and _is_forgotten(specs[head.id]):
+                self._forgotten.append(head.id)
 
     def _write(self) -> None:
         if self._attempts:
             self._tx.many("put_attempts", list(self._attempts.values()))
         if self._outputs:
             self._tx.many("put_outputs", self._outputs)
+        self._usage.write()
         self._ledger.close()
+        if self._forgotten:
+            remove = self._core.outputs.remove
+            for path in forget_buried(self._core, self._tx, self._forgotten):
+                self._tx.after_commit(lambda path=path: remove(path))  # type: ignore[misc]
+
+
+def _is_forgotten(spec: JobSpec) -> bool:
+    return any(hook.forget for hook in (*spec.hooks.on_failure, *spec.hooks.on_exit))
 
 
 def _never_begun(held: Held, now: float) -> Finished:

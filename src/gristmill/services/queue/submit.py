@@ -9,16 +9,20 @@ import msgspec
 
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import ConflictError, InvalidInputError
+from gristmill.domain.identity import Identity
 from gristmill.domain.job import JobSpec, Learn, check_spec
-from gristmill.domain.resources import Resources, need_of
+from gristmill.domain.resources import CPU_SHARES, Resources, memory_for, need_of
 from gristmill.domain.shape import Shape
 from gristmill.domain.state import HELD, JobState
+from gristmill.services.job_secrets import sealed
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.queue.cycles import find_cycle, takes_part
 from gristmill.services.queue.keys import Keys
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.links import Links
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import encode_spec, insert_jobs, take_job_ids
+from gristmill.store.mail import insert_notifications
 
 MOST_JOBS = 1_000_000
 """Jobs in one submission."""
@@ -43,6 +47,15 @@ class Submitted(NamedTuple):
     first: int | None = None
 
 
+class Placement(NamedTuple):
+    """Where a job stands in a workflow. blocked: other nodes must be done first."""
+
+    workflow: int
+    node: int
+    instance: int
+    blocked: bool
+
+
 class Submission(NamedTuple):
     """What is handed in together. data: a dialect's own bytes, one a job.
 
@@ -51,6 +64,8 @@ class Submission(NamedTuple):
     Without it, a key is free again as soon as its job has ended.
     admin: whether the jobs may wait for jobs of others.
     alone: refuse it while a job of this owner and dialect runs, or one with the same key waits.
+    caller: who submits, where the jobs may call back with the same groups, or mail is wanted.
+    places: one a job, for the jobs of a workflow. sealed: the specs' secrets are sealed already.
     """
 
     specs: Sequence[JobSpec]
@@ -61,9 +76,14 @@ class Submission(NamedTuple):
     rerun: Sequence[bool] | None = None
     admin: bool = False
     alone: bool = False
+    caller: Identity | None = None
+    places: Sequence[Placement] | None = None
+    sealed: bool = False
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
+    """A submission's specs, checked, as they are stored, and their shapes."""
+
     specs: Sequence[JobSpec]
     blobs: list[bytes]
     shapes: list[Shape]
@@ -80,20 +100,23 @@ class Submitter:
 
         Raises InvalidInputError naming the first bad job, and then nothing was added.
         """
+        prepared = await self.prepare(submission)
+        return await self._core.database.write(lambda tx: self.add(tx, submission, prepared))
+
+    async def prepare(self, submission: Submission) -> Prepared:
+        """Do what needs no transaction. Raises InvalidInputError naming the first bad job."""
         count = len(submission.specs)
         if count > MOST_JOBS:
             raise InvalidInputError(f"{count} jobs in one submission, at most {MOST_JOBS}", "jobs")
         if count <= INLINE_JOBS:
-            prepared = _prepare(submission.specs)
-        else:
-            prepared = await asyncio.to_thread(_prepare, submission.specs)
-        return await self._core.database.write(lambda tx: self.add(tx, submission, prepared))
+            return _prepare(self._core, submission)
+        return await asyncio.to_thread(_prepare, self._core, submission)
 
     def add(
-        self, tx: Transaction, submission: Submission, prepared: "_Prepared | None" = None
+        self, tx: Transaction, submission: Submission, prepared: Prepared | None = None
     ) -> Submitted:
         """Add jobs within a caller's transaction."""
-        ready = prepared or _prepare(submission.specs)
+        ready = prepared or _prepare(self._core, submission)
         owner = self._core.words.intern(tx, submission.owner)
         key = submission.idempotency_key
         if key is not None:
@@ -118,15 +141,18 @@ def _check_alone(tx: Transaction, owner: int, dialect: Dialect) -> None:
             raise ConflictError(f"a {dialect.word} job is running: wait until it has ended")
 
 
-def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
+def _prepare(core: QueueCore, submission: Submission) -> Prepared:
+    specs = submission.specs
     single = len(specs) == 1
     blobs, shapes = [], []
     known: dict[tuple[Resources, str, bool, Learn | None], Shape] = {}
     for number, spec in enumerate(specs):
         check_spec(spec, "" if single else f"[{number}].")
-        blobs.append(encode_spec(spec))
+        box = None if submission.sealed else core.box
+        kept = spec if box is None else sealed(spec, box, submission.owner)
+        blobs.append(encode_spec(kept))
         container = spec.image is not None or any(task.image for task in spec.tasks)
-        if spec.constraints:
+        if spec.constraints or spec.require or spec.prefer:
             shapes.append(_shape(spec, container))
             continue
         same = (spec.resources, spec.pool, container, spec.learn)
@@ -134,7 +160,7 @@ def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
         if shape is None:
             shape = known[same] = _shape(spec, container)
         shapes.append(shape)
-    return _Prepared(specs, blobs, shapes)
+    return Prepared(specs, blobs, shapes)
 
 
 def _shape(spec: JobSpec, container: bool) -> Shape:
@@ -149,6 +175,12 @@ def _shape(spec: JobSpec, container: bool) -> Shape:
         spec.pool,
         tuple(sorted(spec.constraints.items())),
     )
+    if spec.resources.cpu_choices or spec.require or spec.prefer:
+        shape = shape._replace(
+            choices=_choices(spec.resources),
+            require=tuple(sorted(spec.require.items())),
+            prefer=tuple(sorted(spec.prefer.items())),
+        )
     if learn is None:
         return shape
     return shape._replace(
@@ -156,6 +188,13 @@ def _shape(spec: JobSpec, container: bool) -> Shape:
         override=learn.override,
         disk_given=learn.disk_given,
         seconds=learn.seconds,
+    )
+
+
+def _choices(resources: Resources) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (round(cpus * CPU_SHARES), memory_for(resources, cpus))
+        for cpus in sorted(set(resources.cpu_choices), reverse=True)
     )
 
 
@@ -167,7 +206,7 @@ class _Batch:
         core: QueueCore,
         tx: Transaction,
         submission: Submission,
-        prepared: _Prepared,
+        prepared: Prepared,
         owner: int,
     ) -> None:
         self.now = core.chance.now()
@@ -196,15 +235,43 @@ class _Batch:
         new = [index for index, job in enumerate(ids) if job == first + index]
         self._links.join(self._ledger, [specs[index] for index in new], first, new)
         insert_jobs(self._tx, [self._row(index, first + index) for index in new])
+        if self._submission.places is not None:
+            self._place(self._submission.places, first, new)
         self._links.write()
+        self._refuse_cycles(first, new)
+        if self._submission.caller is not None:
+            at_home = [first + index for index in new if specs[index].sandbox]
+            self._keep_caller(self._submission.caller, at_home)
+            self._note_whom_to_tell(self._submission.caller.email, first, new)
         self._close()
         return Submitted(ids, len(new), first)
+
+    def _refuse_cycles(self, first: int, new: Sequence[int]) -> None:
+        specs = self._prepared.specs
+        taking_part = [first + index for index in new if takes_part(specs[index])]
+        found = find_cycle(self._core, self._tx, taking_part)
+        if found is not None:
+            job, way = found
+            raise InvalidInputError(
+                f"the job would wait for itself: {way}",
+                self._links.field(job - first, "after_groups"),
+            )
+
+    def _note_whom_to_tell(self, address: str, first: int, new: Sequence[int]) -> None:
+        specs = self._prepared.specs
+        waited_for = [first + index for index in new if specs[index].notify]
+        if address and waited_for:
+            insert_notifications(self._tx, [(job, address) for job in waited_for])
+            self._tx.after_commit(self._core.signals.notify.set)
 
     def _row(self, index: int, job: int) -> tuple[object, ...]:
         spec = self._prepared.specs[index]
         words, tx, now, data = self._core.words, self._tx, self.now, self._submission.data
         shape, group = self._shape(self._prepared.shapes[index]), self._group(spec.group)
-        unmet = self._links.unmet(spec, job, index)
+        places = self._submission.places
+        blocked = places is not None and places[index].blocked
+        unmet = self._links.unmet(spec, job, index) + blocked
+        timeout = None if blocked else spec.queue_timeout
         ready_at = now + spec.delay if spec.delay else None
         state = _WAITING if unmet else _READY if ready_at is None else _DELAYED
         mutex = self._links.private_word(spec.mutex) if spec.mutex else None
@@ -213,7 +280,7 @@ class _Batch:
             parked = self._links.parked(mutex, job) if mutex is not None else 0
             self._ready_shapes.add(shape)
         self._by_state[group, state].append(job)
-        if spec.queue_timeout is not None:
+        if timeout is not None:
             self._has_deadlines = True
         return (
             job,
@@ -233,10 +300,19 @@ class _Batch:
             spec.retry.retries,
             now,
             ready_at,
-            now + spec.queue_timeout if spec.queue_timeout is not None else None,
+            now + timeout if timeout is not None else None,
             self._prepared.blobs[index],
             data[index] if data is not None else None,
         )
+
+    def _place(self, places: Sequence[Placement], first: int, new: Sequence[int]) -> None:
+        rows = [(*places[index][:3], first + index) for index in new]
+        self._tx.many("place_jobs", rows)
+
+    def _keep_caller(self, who: Identity, jobs: Sequence[int]) -> None:
+        if who.groups or who.email:
+            groups = ",".join(who.groups)
+            self._tx.many("insert_job_callers", [(job, groups, who.email) for job in jobs])
 
     def _shape(self, shape: Shape) -> int:
         number = self._shapes.get(shape)

@@ -7,9 +7,11 @@ from gristmill.domain.outcome import QUEUE_TIMEOUT
 from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.search import KEPT_LISTED
 from gristmill.services.waiting import pause, wait_for
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import delete_jobs, ids_of
+from gristmill.store.workflows import delete_workflow
 
 MOST_AT_ONCE = 1_000
 PAUSE_AFTER_FAILURE = 1.0
@@ -82,11 +84,15 @@ class Housekeeping:
     def _step(self, tx: Transaction) -> tuple[list[str], bool]:
         now = self._core.chance.now()
         tx.run("delete_old_idempotent", before=now - KEEP_IDEMPOTENCY_KEYS)
+        tx.run("delete_old_kept", before=now - KEPT_LISTED)
         if self._keep_events is not None:
             tx.run("delete_events_before", before=now - self._keep_events, most=MOST_AT_ONCE * 10)
         if self._keep_jobs is None:
             return [], False
         before = now - self._keep_jobs
+        old = tx.all("get_workflows_ended_before", before=before, most=MOST_AT_ONCE)
+        for workflow in ids_of(old):
+            delete_workflow(tx, workflow)
         ids = ids_of(tx.all("get_ended_before", before=before, most=MOST_AT_ONCE))
         ledger = Ledger(self._core, tx, now)
         for head in ledger.load(ids):

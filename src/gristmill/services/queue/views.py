@@ -3,17 +3,21 @@
 from typing import NamedTuple
 
 from gristmill.domain.dialect import Dialect
-from gristmill.domain.outcome import TaskResult
+from gristmill.domain.outcome import AttemptDetails, TaskResult
 from gristmill.domain.state import PENDING, JobState
 from gristmill.services.queue.core import QueueCore
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobRow
+from gristmill.store.workflows import Place
 
 MOST_A_PAGE = 1_000
 
 
 class JobFilter(NamedTuple):
-    """What to list; None and empty mean: any."""
+    """What to list; None and empty mean: any.
+
+    current: those that have not ended, or stay listed after that.
+    """
 
     states: tuple[JobState, ...] = ()
     group: str | None = None
@@ -23,6 +27,8 @@ class JobFilter(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
     dialect: Dialect | None = None
     ids: tuple[int, ...] | None = None
+    workflow: int | None = None
+    current: bool = False
 
 
 class Words(NamedTuple):
@@ -45,11 +51,12 @@ class Expected(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """One job and its words."""
+    """One job and its words. place: in the workflow it is part of, if it is."""
 
     row: JobRow
     words: Words
     expected: Expected
+    place: Place | None = None
 
 
 class Page(NamedTuple):
@@ -75,6 +82,7 @@ class AttemptView(NamedTuple):
     peak_memory: int | None
     cpu_seconds: float | None
     tasks: list[TaskResult]
+    details: AttemptDetails | None = None
 
 
 def listed(core: QueueCore, tx: Transaction, row: JobRow) -> Listed:
@@ -92,4 +100,11 @@ def listed(core: QueueCore, tx: Transaction, row: JobRow) -> Listed:
             words.text(tx, head.project_id),
         ),
         expected,
+        _place(core, tx, row),
     )
+
+
+def _place(core: QueueCore, tx: Transaction, row: JobRow) -> Place | None:
+    if row.head.node_id is None:
+        return None
+    return core.nodes.get(tx, row.head.node_id).place(row.instance or 0)

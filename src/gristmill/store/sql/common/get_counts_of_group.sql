@@ -1,1 +1,1 @@
-select state, sum(n) from group_count where group_id = :group group by state
+select dialect, state, sum(n) from group_count where group_id = :group group by dialect, state

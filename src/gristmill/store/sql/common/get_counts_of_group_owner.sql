@@ -1,1 +1,1 @@
-select state, n from group_count where group_id = :group and owner_id = :owner
+select dialect, state, n from group_count where group_id = :group and owner_id = :owner

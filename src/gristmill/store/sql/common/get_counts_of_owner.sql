@@ -1,1 +1,1 @@
-select state, sum(n) from owner_count where owner_id = :owner group by state
+select dialect, state, n from owner_count where owner_id = :owner

@@ -1,1 +1,1 @@
-select id from job where failures > 0 and state = :state and group_id = :group and (:owner = 0 or owner_id = :owner) and exit_code is not distinct from :exit_code and reason is not distinct from :reason order by id limit :most
+select id from job where failures > 0 and state = :state and group_id = :group and (:owner = 0 or owner_id = :owner) and (:dialect = -1 or dialect = :dialect) and exit_code is not distinct from :exit_code and reason is not distinct from :reason order by id limit :most

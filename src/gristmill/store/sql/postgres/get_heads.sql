@@ -1,1 +1,1 @@
-select id, state, shape_id, priority, group_id, owner_id, project_id, dialect, mutex_id, parked, unmet, retries_left, failures, attempt, agent_id, cancel_requested, created_at, ready_at, started_at, ended_at, exit_code, reason, starts, bucket from job where id = any(:ids)
+select id, state, shape_id, priority, group_id, owner_id, project_id, dialect, mutex_id, parked, unmet, retries_left, failures, attempt, agent_id, cancel_requested, created_at, ready_at, started_at, ended_at, exit_code, reason, starts, node_id, bucket from job where id = any(:ids)

@@ -64,6 +64,7 @@ create index job_failed on job (state, group_id, exit_code, reason, id) where fa
 create index job_by_bucket on job (bucket, id);
 create index job_by_group on job (group_id, bucket, id) where group_id <> 0;
 create index job_by_owner on job (owner_id, bucket, id);
+create index job_by_dialect on job (dialect, bucket, id) where dialect <> 0;
 create index job_by_name on job (name, id) where name is not null;
 create index job_by_key on job (key, id) where key is not null;
 create index job_ended on job (ended_at) where state in (8, 9);
@@ -84,8 +85,9 @@ create table owner_count (
   primary key (owner_id, dialect, state)
 ) without rowid;
 create table group_count (
-  group_id integer not null, owner_id integer not null, state integer not null, n integer not null,
-  primary key (group_id, owner_id, state)
+  group_id integer not null, owner_id integer not null, dialect integer not null, state integer not null,
+  n integer not null,
+  primary key (group_id, owner_id, dialect, state)
 ) without rowid;
 
 create table dependency (

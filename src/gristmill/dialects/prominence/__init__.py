@@ -1,0 +1,1 @@
+"""PROMINENCE: container jobs, workflows, objects and keys in JSON over HTTP."""

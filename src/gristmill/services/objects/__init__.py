@@ -1,0 +1,1 @@
+"""The object store: bytes under names, behind signed URLs."""

@@ -1,0 +1,2 @@
+insert into job (id, state, bucket, shape_id, priority, group_id, owner_id, project_id, dialect, name, mutex_id, parked, unmet, retries_left, failures, attempt, cancel_requested, created_at, queue_deadline, spec, dialect_data, workflow_id, node_id, instance, resubmits)
+select cast(? as bigint), 1, 1, shape_id, priority, group_id, owner_id, project_id, dialect, name, mutex_id, 0, cast(? as bigint), cast(? as bigint), 0, 0, 0, cast(? as double precision), cast(? as double precision), spec, dialect_data, workflow_id, node_id, instance, cast(? as bigint) from job where id = ?

@@ -1,0 +1,1 @@
+delete from device_login where device_hash = :device_hash

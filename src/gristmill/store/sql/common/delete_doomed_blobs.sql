@@ -1,0 +1,1 @@
+delete from doomed_blob where blob = ?

@@ -1,0 +1,1 @@
+delete from device_login where expires_at <= :now

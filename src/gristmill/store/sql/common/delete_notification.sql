@@ -1,0 +1,1 @@
+delete from notification where job_id = ?

@@ -1,0 +1,1 @@
+delete from object where space = :space and name = :name returning blob

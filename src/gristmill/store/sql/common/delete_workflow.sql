@@ -1,0 +1,1 @@
+delete from workflow where id = :workflow

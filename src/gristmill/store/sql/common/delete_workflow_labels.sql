@@ -1,0 +1,1 @@
+delete from workflow_label where workflow_id = :workflow

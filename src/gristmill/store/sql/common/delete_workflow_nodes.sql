@@ -1,0 +1,1 @@
+delete from workflow_node where workflow_id = :workflow

@@ -1,0 +1,1 @@
+update job set workflow_id = null, node_id = null where workflow_id = :workflow

@@ -1,0 +1,1 @@
+delete from kept where owner_id = :owner and id = :id returning id

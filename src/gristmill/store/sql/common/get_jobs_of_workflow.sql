@@ -1,0 +1,1 @@
+select id from job where workflow_id = :workflow limit :most

@@ -1,0 +1,1 @@
+select value from key_value where owner = :owner and key = :key

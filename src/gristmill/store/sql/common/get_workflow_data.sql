@@ -1,0 +1,1 @@
+select spec, dialect_data from workflow where id = :workflow

@@ -1,0 +1,1 @@
+insert into device_login (device_hash, user_code, expires_at) values (:device_hash, :user_code, :expires_at)

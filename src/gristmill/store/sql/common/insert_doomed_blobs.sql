@@ -1,0 +1,1 @@
+insert into doomed_blob (blob) values (?) on conflict (blob) do nothing

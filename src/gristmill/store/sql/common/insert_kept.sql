@@ -1,0 +1,1 @@
+insert into kept (owner_id, id) values (?, ?)

@@ -1,0 +1,1 @@
+insert into mail (recipients, subject, body, created_at, due_at, tries) values (?, ?, ?, ?, ?, 0)

@@ -1,0 +1,1 @@
+insert into workflow (id, state, owner_id, dialect, name, rerun_of, pinned, created_at, started_at, ended_at, total, done, failed, waiting, retries, reruns_left, spec, dialect_data) values (:id, :state, :owner, :dialect, :name, :rerun_of, :pinned, :created_at, null, null, :total, :done, 0, :waiting, :retries, :reruns, :spec, :data)

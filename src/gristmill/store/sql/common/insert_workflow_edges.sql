@@ -1,0 +1,1 @@
+insert into workflow_edge (parent_id, child_id) values (?, ?)

@@ -1,0 +1,1 @@
+insert into workflow_label (key, value, workflow_id) values (?, ?, ?)

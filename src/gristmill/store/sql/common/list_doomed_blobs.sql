@@ -1,0 +1,1 @@
+select blob from doomed_blob limit :most

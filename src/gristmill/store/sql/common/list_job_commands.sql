@@ -1,0 +1,1 @@
+select at, words from job_command where job_id = :job order by number

@@ -1,0 +1,1 @@
+select id from workflow where owner_id = :owner and (ended_at is null or pinned = 1) and id < :cursor order by id desc limit :most

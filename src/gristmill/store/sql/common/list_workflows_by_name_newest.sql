@@ -1,0 +1,1 @@
+select id from workflow where name = :name and id < :cursor order by id desc limit :most

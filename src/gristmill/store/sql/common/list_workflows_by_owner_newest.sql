@@ -1,0 +1,1 @@
+select id from workflow where owner_id = :owner and id < :cursor order by id desc limit :most

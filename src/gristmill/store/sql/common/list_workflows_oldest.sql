@@ -1,0 +1,1 @@
+select id from workflow where id > :cursor order by id limit :most

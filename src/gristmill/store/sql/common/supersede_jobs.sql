@@ -1,0 +1,1 @@
+update job set superseded_by = ? where id = ?

@@ -1,0 +1,1 @@
+update workflow set pinned = 0 where id = :workflow

@@ -1,0 +1,1 @@
+update workflow_node set done = ?, failed = ?, waiting = ?, unmet = ? where id = ?

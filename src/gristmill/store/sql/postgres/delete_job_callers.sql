@@ -1,0 +1,1 @@
+delete from job_caller where job_id = any(:ids)

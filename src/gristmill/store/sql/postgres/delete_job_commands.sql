@@ -1,0 +1,1 @@
+delete from job_command where job_id = any(:ids)

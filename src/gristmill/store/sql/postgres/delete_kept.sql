@@ -1,0 +1,1 @@
+delete from kept where id = any(:ids)

@@ -1,0 +1,1 @@
+select id, resubmits from job where id = any(:ids)

@@ -1,0 +1,1 @@
+select distinct w.text from group_count g join word w on w.id = g.group_id where g.n > 0 and g.dialect = :dialect and (:owner = 0 or g.owner_id = :owner) and instr(w.text, :part) > 0 order by w.text limit :most

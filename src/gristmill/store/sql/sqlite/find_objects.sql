@@ -1,0 +1,1 @@
+select name, blob, size, sha256, modified_at from object where space = :space and name in (select value from json_each(:names))

@@ -1,0 +1,1 @@
+select j.id, w.state, j.superseded_by from job j join workflow w on w.id = j.workflow_id where j.id in (select value from json_each(:ids))

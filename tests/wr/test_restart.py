@@ -1,0 +1,34 @@
+"""What a restart of the server leaves as it was."""
+
+from pathlib import Path
+
+from tests.wr.conftest import Start
+from tests.wr.talk import QUICK, Wr
+
+
+def test_everything_comes_back_as_it_was(start: Start, folder: Path) -> None:
+    talk = Wr(start(*QUICK, "--wr-retry-delay", "1h"))
+    try:
+        talk.add(
+            {"cmd": "true # done", "rep_grp": "g"},
+            {"cmd": "false # buried", "rep_grp": "g"},
+            {"cmd": "false # delayed", "rep_grp": "g", "retries": 1},
+            {"cmd": f"while [ ! -e {folder}/gate ]; do sleep 0.05; done", "rep_grp": "g",
+             "dep_grps": ["running"]},
+            {"cmd": "true # dependent", "rep_grp": "g", "deps": ["running"]},
+        )  # fmt: skip
+        wanted = ["buried", "delayed", "running", "dependent", "complete"]
+        before = talk.wait("g", lambda found: [job["State"] for job in found] == wanted)
+        talk.server.kill9()
+        talk.server.restart()
+        after = talk.wait("g", lambda found: [job["State"] for job in found] == wanted)
+        running = wanted.index("running")
+        assert after[running]["Pid"] == before[running]["Pid"]
+        del before[running], after[running]
+        assert after == before
+        (folder / "gate").touch()
+        ended = ["buried", "delayed", "complete", "complete", "complete"]
+        found = talk.wait("g", lambda found: [job["State"] for job in found] == ended)
+        assert sorted(job["Attempts"] for job in found) == [1] * 5
+    finally:
+        talk.close()
