@@ -67,8 +67,14 @@ class Mlbench:
         return found
 
     def command(self, command: str, **fields: Any) -> Object:
-        """Start a run of a shell command of ours; needs ``--container-engine host``."""
-        words = {"custom_image_name": "any", "custom_image_command": command}
+        """Start a run of a command of ours on every worker; needs ``--container-engine host``."""
+        words = {
+            "custom_image_name": "any",
+            "custom_image_command": command,
+            "backend": "custom_backend",
+            "custom_backend": "own",
+            "run_all_nodes": "True",
+        }
         return self.create(**{"image_name": "custom_image", **words, **fields})
 
     def run(self, number: int, **options: Any) -> Object:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.agent.mpi import launcher
 from gristmill.agent.processes import read_stat
 from tests.e2e.harness import eventually, short_folder
 from tests.mlbench.talk import Mlbench
@@ -227,3 +228,36 @@ def test_pods_are_measured(mlbench: Mlbench) -> None:
         mlbench.wait_for(run, "finished")
         mlbench.delete(run)
         assert set(mlbench.series(pod)) >= SEED_POD_METRICS, "pods' metrics stay"
+
+
+@pytest.mark.skipif(launcher("openmpi") is None, reason="no Open MPI here")
+def test_mpirun_starts_the_ranks_of_mpi_runs(mlbench: Mlbench) -> None:
+    shown = "rank {rank} of $OMPI_COMM_WORLD_SIZE by $PMIX_RANK run $MLBENCH_RUN_ID {backend}"
+    created = mlbench.command(f"sh -c 'echo {shown}'", num_workers="3", backend="MPI")
+    run = mlbench.wait_for(created["id"], "finished", "failed")
+    assert run["state"] == "finished", run["job_metadata"]
+    said = [line for line in run["job_metadata"]["stdout"] if line.startswith("rank")]
+    number = run["id"]
+    assert sorted(said) == [f"rank {n} of 3 by {n} run {number} mpi" for n in range(3)]
+    mlbench.delete(number)
+
+
+@pytest.mark.skipif(launcher("openmpi") is None, reason="no Open MPI here")
+def test_a_failing_rank_under_mpirun(mlbench: Mlbench) -> None:
+    command = "sh -c 'if [ $RANK = 1 ]; then sleep 0.5; exit 7; fi; sleep 600'"
+    created = mlbench.command(command, num_workers="2", backend="MPI")
+    run = mlbench.wait_for(created["id"], "failed")
+    assert run["job_metadata"]["exit_codes"]["0"] == 7
+    eventually(lambda: not marked(created["id"], mlbench), GONE_WITHIN, "ends of all ranks")
+    mlbench.delete(run["id"])
+
+
+@pytest.mark.skipif(launcher("openmpi") is None, reason="no Open MPI here")
+def test_a_deletion_ends_what_mpirun_started(mlbench: Mlbench) -> None:
+    with short_folder() as folder:
+        command = f"sh -c 'trap : TERM; echo $$ > {folder}/$$; while :; do sleep 1; done'"
+        created = mlbench.command(command, num_workers="2", backend="MPI")["id"]
+        eventually(lambda: len(marked(created, mlbench)) >= 3, what="mpirun and two ranks")
+        mlbench.wait_for(created, "started")
+        mlbench.delete(created)
+        assert not marked(created, mlbench)

@@ -20,7 +20,8 @@ def shell_text(words: list[str], *, backend: str, slots: int, hook: str = "") ->
     """
     line = " ".join(_word(word, backend) for word in words)
     number = 'export MLBENCH_RUN_ID="$GRISTMILL_JOB_ID"; '
-    return f"{_hosts(slots)}{number}{_hook(hook)}exec {line}"
+    rank = 'export RANK="${OMPI_COMM_WORLD_RANK:-$RANK}"; '
+    return f"{_hosts(slots)}{number}{rank}{_hook(hook)}exec {line}"
 
 
 def _hosts(slots: int) -> str:

@@ -10,7 +10,7 @@ from gristmill.dialects.mlbench.commands import shell_text, split
 from gristmill.dialects.mlbench.pods import labels, run_pod_name, source_of, standing_name
 from gristmill.dialects.mlbench.requests import SEED, RunFacts
 from gristmill.dialects.mlbench.settings import MlbenchSettings
-from gristmill.domain.job import GoalLine, JobSpec
+from gristmill.domain.job import GoalLine, JobSpec, Task
 from gristmill.domain.resources import Resources
 from gristmill.domain.state import JobState
 from gristmill.services.queue.views import AttemptView
@@ -75,13 +75,14 @@ def job_of(
     share = int(cores * 1000 / max(settings.max_workers, members)) / 1000
     slots = settings.max_gpu_per_worker or 1
     backend = facts.backend
+    hook = HOOK_FOLDER if settings.hook else ""
+    text = shell_text(split(facts.command), backend=backend, slots=slots, hook=hook)
+    parallel = backend == "mpi" and bool(facts.image) and not facts.gpu
     return JobSpec(
-        command=shell_text(
-            split(facts.command),
-            backend=backend,
-            slots=slots,
-            hook=HOOK_FOLDER if settings.hook else "",
-        ),
+        command=None if parallel else text,
+        tasks=(_mpi_task(text),) if parallel else (),
+        # What ranks in images share, they share through its folders.
+        sandbox=parallel,
         name=facts.name,
         group="mlbench",
         image=facts.image or None,
@@ -99,6 +100,10 @@ def job_of(
         key=ALONE if facts.profile == SEED else None,
         kill_over_memory=False,
     )
+
+
+def _mpi_task(text: str) -> Task:
+    return Task(argv=("/bin/sh", "-c", text), kind="openmpi", processes=1)
 
 
 def _variables(facts: RunFacts, base: str) -> dict[str, str]:
