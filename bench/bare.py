@@ -5,6 +5,7 @@
 
 import asyncio
 
+import msgspec
 import uvloop
 
 from gristmill.domain.clock import Chance
@@ -15,8 +16,6 @@ from gristmill.server.listeners import Doors, Listeners
 from gristmill.server.protocol import ConnectionLimits
 from gristmill.server.setting_kinds import Address
 
-REPLY = b'{"pod_name":"p","name":"n","date":"","value":"0","cumulative":false,"metadata":""}'
-HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(REPLY))]
 CONNECTIONS = ConnectionLimits(
     max_header=65_536, max_connections=100, header_timeout=60, keep_alive=60
 )
@@ -24,12 +23,17 @@ REQUESTS = RequestLimits(max_body=1 << 20, max_requests=100, body_timeout=60)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-    """Read the body, answer as if the point had been stored."""
-    more = True
+    """Read the point and answer it back, as if it had been stored."""
+    body, more = b"", True
     while more:
-        more = (await receive()).get("more_body", False)
-    await send({"type": "http.response.start", "status": 201, "headers": HEADERS})
-    await send({"type": "http.response.body", "body": REPLY})
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    reply = msgspec.json.encode(msgspec.json.decode(body))
+    length = b"%d" % len(reply)
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": 201, "headers": headers})
+    await send({"type": "http.response.body", "body": reply})
 
 
 async def serve() -> None:

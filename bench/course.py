@@ -5,12 +5,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 
 from bench.door import Door, jobs_body
 from bench.figures import STATISTICS, Figure, rate_figure
 from bench.footprint import footprints, interpreter_megabytes
 from bench.history import multiply
 from bench.latency import direct_latency, gristmill_latency
+from bench.points import CONNECTIONS, bare_endpoint, posting_rate, summary_seconds
 from bench.rate import PARALLEL, gristmill_rate, xargs_rate
 from bench.sizes import Sizes
 from bench.submission import NOBODY, RawInserts, gristmill_submission
@@ -21,6 +23,9 @@ SUBMISSION_GOAL = 0.25
 LATENCY_GOALS = {"median": 0.020, "p95": 0.060}
 """Seconds."""
 FULL_GOAL = 0.9
+POSTING_GOAL = 0.5
+SUMMARY_GOAL = 0.2
+"""Seconds."""
 
 AGENT = ["--agent-cpus", str(PARALLEL), "--agent-memory", "4G"]
 
@@ -50,7 +55,8 @@ class Course:
             idle = self._footprints(empty, full)
             latency = self._latency(doors)
             rate = self._rate(doors)
-            return rate + self._submission(doors["full"]) + latency + idle
+            jobs = rate + self._submission(doors["full"]) + latency + idle
+        return jobs + self._posting() + self._summary()
 
     @contextmanager
     def _server(self, name: str, flags: list[str]) -> Iterator[PrivateServer]:
@@ -167,6 +173,30 @@ class Course:
                     ),
                 ]  # fmt: skip
         return figures
+
+    def _posting(self) -> list[Figure]:
+        points = self._sizes.points
+        with self._server("points", ["--engine", "none"]) as server, bare_endpoint() as bare:
+            seen = self._rounds(
+                "points",
+                {
+                    "bare": lambda: posting_rate(bare, points),
+                    "ours": lambda: posting_rate(server.http, points),
+                },
+            )
+        name = f"metric points, one a request, {CONNECTIONS} connections"
+        return [rate_figure(name, seen["ours"], seen["bare"], "storing nothing", POSTING_GOAL)]
+
+    def _summary(self) -> list[Figure]:
+        points = self._sizes.summary
+        self._say(f"recording {points:,} points of one series")
+        seconds = median(summary_seconds(self._fresh_path(), points, self._sizes.repeats))
+        return [
+            Figure(
+                f"reading a summary of {points:,} points", _ms(seconds), "", "",
+                f"under {_ms(SUMMARY_GOAL)}", seconds < SUMMARY_GOAL,
+            )
+        ]  # fmt: skip
 
     def _rounds(self, title: str, acts: dict[str, Callable[[], float]]) -> Measured:
         """Do each act once a round, so that a slow spell of the machine hits all alike."""

@@ -69,4 +69,8 @@ def _method(sizes: Sizes, stored: int) -> Iterator[str]:
 - **Full store:** a second server with {stored:,} jobs: {sizes.stored_ready:,} ready that
   no agent may take, the rest complete, with their attempts and outputs. In its ratios to the empty
   store, more is better throughout.
+- **Metric points:** {sizes.points:,} points, posted to MLBench's endpoint one by one over 8
+  connections in plain HTTP, each answered once it is on disk; beside an endpoint on the same web
+  stack that reads the JSON and answers the same without storing anything. **Summary:** 1000 means
+  of a series, read by the service.
 - **Memory** is proportional set size; **idle CPU** over {sizes.idle:g} s with nothing to do."""

@@ -13,12 +13,15 @@ from gristmill.services.metrics.chunks import CHUNK
 from gristmill.services.metrics.feed import Feed
 from gristmill.services.metrics.settling import append, settle
 from gristmill.services.queue.core import QueueCore
+from gristmill.services.waiting import wait_for
 from gristmill.store import metrics as store
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import get_heads
 
 MOST_KNOWN = 100_000
-MOST_GATHERED = 512
+GATHERING = 0.001
+"""Seconds that a batch waits at most for callers to share its commit."""
+
 MOST_SERIES = 10_000
 """Names of series under one source: their list is read whole."""
 
@@ -43,6 +46,8 @@ class Recorder:
         self._fresh: Counter[int] = Counter()
         self._grown: set[int] = set()
         self._work = asyncio.Event()
+        self._expected = 1
+        self._enough = asyncio.Event()
 
     async def record(self, who: Identity, points: Sequence[NewPoint]) -> None:
         """Add points, all or none. Raises NotFoundError for a job that is not the caller's."""
@@ -50,6 +55,8 @@ class Recorder:
             return
         caller = _Caller(who, points, asyncio.get_running_loop().create_future())
         self._waiting.append(caller)
+        if len(self._waiting) >= self._expected:
+            self._enough.set()
         if self._busy is None:
             self._busy = asyncio.create_task(self._write_all())
         await caller.done
@@ -86,11 +93,11 @@ class Recorder:
             self._busy = None
 
     async def _gather(self) -> None:
-        """Wait as long as further callers come in: requests that arrive together share a commit."""
-        before = 0
-        while before < len(self._waiting) < MOST_GATHERED:
-            before = len(self._waiting)
-            await asyncio.sleep(0)
+        """Wait a moment for as many callers as came last: whoever posts in step posts again."""
+        if len(self._waiting) < self._expected:
+            self._enough.clear()
+            await wait_for(self._enough, GATHERING)
+        self._expected = len(self._waiting)
 
     async def _write_batch(self, callers: Sequence[_Caller]) -> None:
         try:
