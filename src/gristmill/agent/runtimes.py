@@ -57,10 +57,9 @@ class Runtimes:
         """What runs containers here."""
         return "host" if self._on_host or self._engine is None else self._engine.name
 
-    def bequeaths(self, step: Step) -> bool:
-        """Whether what the step used is only known once its child's orphan is reaped."""
-        in_container = step.image is not None and not self._on_host
-        return in_container and getattr(self._engine, "bequeaths", False)
+    def bequeaths(self) -> bool:
+        """Whether what a container used is only known once its engine's orphan is reaped."""
+        return not self._on_host and getattr(self._engine, "bequeaths", False)
 
     def find_image(self, reference: str) -> ImageLease:
         """Return an image from the store, or for the engine to fetch.
