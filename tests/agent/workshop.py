@@ -61,6 +61,7 @@ class Workshop:
         engine: ContainerEngine | None = None,
         on_host: bool = False,
         grace: float = 0.5,
+        questions: LocalQuestions | None = None,
     ) -> None:
         set_subreaper()
         chance = Chance()
@@ -71,7 +72,7 @@ class Workshop:
         self.images = ImageStore(home / "images")
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
-        self.helpers, self.questions = Helpers(), LocalQuestions()
+        self.helpers, self.questions = Helpers(), questions or LocalQuestions()
         self.sandboxes = Sandboxes(
             home / "sandboxes",
             runtimes=self.runtimes,

@@ -16,16 +16,13 @@ SECRETS = ("registry-secret", "storage-secret")
 
 
 def full_spec(pool: str) -> JobSpec:
+    objects = ("/mine.tgz", "good/a", "bad/a", "/../x", "[", "/")
     return JobSpec(
         tasks=(Task(image="x/y", credential=Credential(username="ann", token=SECRETS[0])),),
         storage=(Storage(kind="webdav", url="https://far", secret=SECRETS[1], inside="/m"),),
         sandbox=True,
         facts={"KEY": "{token}"},
-        staging=Staging(
-            artifacts=tuple(
-                Artifact(url=f"object://{name}") for name in ("/mine.tgz", "good/a", "bad/a")
-            )
-        ),
+        staging=Staging(artifacts=tuple(Artifact(url=f"object://{name}") for name in objects)),
         pool=pool,
     )
 
@@ -109,8 +106,11 @@ def test_orders_are_only_for_running_jobs_of_ones_own(place: Place, agent: Agent
     lease = agent.take()
     assert run(mine, argv=["ls"]) == 409
     assert run(stranger, argv=["ls"]) == 404
-    for bad in ({"argv": []}, {"argv": [""]}, {"argv": "ls"}, {"argv": ["a\0b"]}, {},
-                {"argv": ["ls"], "limit": 0}, {"argv": ["ls"], "x": 1}):  # fmt: skip
+    wrong: tuple[dict[str, Any], ...] = (
+        {"argv": []}, {"argv": [""]}, {"argv": "ls"}, {"argv": ["a\0b"]}, {},
+        {"argv": ["ls"], "limit": 0}, {"argv": ["ls"], "x": 1},
+    )  # fmt: skip
+    for bad in wrong:
         assert run(mine, **bad) == 400, bad
     for path in ("", "../x", "a/../../x", "a\0"):
         assert mine.post(f"/v1/jobs/{job}/snapshot", json={"path": path}).status_code == 400
