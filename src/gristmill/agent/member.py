@@ -28,7 +28,8 @@ class Member:
     empty while it does not. times: monotonic seconds, started_at: epoch seconds.
     sidecars: processes that end with the tasks. waits: whether it has to be released by the
     first of its gang. ran: whether a task began. original: the current step as it was wished
-    for. pull: how its image was had. stage: what is awaited between two steps.
+    for. pull: how its image was had. tokens: names of its containers. stage: what is awaited
+    between two steps.
     """
 
     lease: Lease
@@ -72,6 +73,7 @@ class Member:
     ran: bool = False
     tees: Tees | None = None
     pull: Pulled = NOT_PULLED
+    tokens: set[str] = field(default_factory=set)
     original: Step | None = None
 
     @property
