@@ -256,7 +256,7 @@ class Runner:
     def _collect(self) -> None:
         while True:
             target, engine = -1, 0
-            if self._orphans:
+            if self._orphans.engines:
                 # Once it is reaped, nothing tells whose orphan it was.
                 target = next_zombie()
                 if target == 0:
@@ -278,7 +278,7 @@ class Runner:
             else:
                 seconds = usage.ru_utime + usage.ru_stime
                 peak = true_peak(usage.ru_maxrss)
-                if pid in self._orphans:
+                if pid in self._orphans.engines:
                     self._engine_ended(member, code, Used(seconds, peak))
                 else:
                     self._step_ended(member, code, seconds, peak)
@@ -403,7 +403,7 @@ class Runner:
         member.pid = pid
         if step.task is not None:
             member.ran = True
-        if self._runtimes.bequeaths(step):
+        if step.image is not None and self._runtimes.bequeaths():
             self._orphans.expect(pid)
         if member.started_at is None:
             self._note_start(member)
@@ -493,7 +493,7 @@ class Runner:
             return
         if member.ending is not None and not member.ending.done():
             return
-        if member.pid in self._by_pid or member.pid in self._orphans:
+        if member.pid in self._by_pid or member.pid in self._orphans.engines:
             return
         if member.ending is None and self._left_something(member):
             self._ending.begin(member, self._settle)

@@ -56,10 +56,9 @@ class Runtimes:
         """What runs containers here."""
         return "host" if self._on_host or self._engine is None else self._engine.name
 
-    def bequeaths(self, step: Step) -> bool:
-        """Whether what the step used is only known once its child's orphan is reaped."""
-        in_container = step.image is not None and not self._on_host
-        return in_container and getattr(self._engine, "bequeaths", False)
+    def bequeaths(self) -> bool:
+        """Whether what a container used is only known once its engine's orphan is reaped."""
+        return not self._on_host and getattr(self._engine, "bequeaths", False)
 
     def find_image(self, reference: str) -> ImageLease:
         """Return an image from the store, or for the engine to fetch.
@@ -107,11 +106,12 @@ class Runtimes:
         self, member: Member, step: Step, reference: str
     ) -> tuple[list[str], dict[str, str], str]:
         engine = self._needed()
-        parallel = step.kind in MPI_KINDS
+        parallel, token = step.kind in MPI_KINDS, _token(member, step)
+        member.tokens.add(token)
         try:
             run = ContainerRun(
                 image=self._image(member, engine, reference),
-                token=_token(member, step),
+                token=token,
                 scratch=self._engine_folder(member),
                 argv=_argv(step),
                 env=_inside(member, step),
@@ -153,19 +153,20 @@ class Runtimes:
         """Remove what an engine keeps of a member after its processes."""
         if member.engine_folder is not None:
             if self._engine is not None and self._engine.outlives:
-                for token in (_token(member), f"{_token(member)}-exec"):
+                for token in member.tokens:
                     self._engine.cleanup(token)
             shutil.rmtree(member.engine_folder, ignore_errors=True)
             member.engine_folder = None
 
 
-def _token(member: Member, step: Step | None = None) -> str:
+def _token(member: Member, step: Step) -> str:
+    """Return a name for the step's container: tasks have one after another, others their own."""
     job, attempt, rank = member.key
     node = member.env["GRISTMILL_MEMBER"].split("/")[0]
     token = f"gristmill-{node}-{job}.{attempt}.{rank}"
-    if step is not None and step.kind == "sidecar":
+    if step.kind == "sidecar":
         return f"{token}-s{step.task}"
-    return f"{token}-exec" if step is not None and step.task is None else token
+    return f"{token}-x{len(member.tokens)}" if step.task is None else token
 
 
 def _argv(step: Step) -> tuple[str, ...] | None:

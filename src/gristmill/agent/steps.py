@@ -49,7 +49,7 @@ def task_steps(spec: JobSpec, rank: int = 0) -> list[Step]:
         for number, task in enumerate(tasks)
         if rank == 0 or not first_only(task)
     ]
-    if any(step.kind == "sidecar" for step in steps):
+    if len(steps) > 1 and any(step.kind == "sidecar" for step in steps):
         steps.sort(key=lambda step: step.kind != "sidecar")
     return steps
 
