@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from gristmill.domain import declared
+from gristmill.domain import declared, templates
 from gristmill.domain.cron import check_cron
 from gristmill.domain.declared import Named, Schedule, User, Worker
 from gristmill.domain.errors import InvalidInputError
@@ -146,6 +146,13 @@ def _check_schedule(entry: Entry[Schedule]) -> None:
             )  # fmt: skip
 
 
+def _check_template(entry: Entry[declared.Template]) -> None:
+    try:
+        templates.check(entry.value.body)
+    except InvalidInputError as error:
+        raise entry.error(str(error), "body") from error
+
+
 _KINDS: dict[str, type[Named]] = {
     "groups": declared.Group,
     "users": UserEntry,
@@ -155,7 +162,10 @@ _KINDS: dict[str, type[Named]] = {
     "templates": declared.Template,
     "schedules": Schedule,
 }
-_CHECKS: dict[str, Callable[[Entry[Any]], None]] = {"schedules": _check_schedule}
+_CHECKS: dict[str, Callable[[Entry[Any]], None]] = {
+    "schedules": _check_schedule,
+    "templates": _check_template,
+}
 
 
 def _error(node: Node, field: str, steps: tuple[str | int, ...], message: str) -> InvalidInputError:

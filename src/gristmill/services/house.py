@@ -10,6 +10,7 @@ from gristmill.containers.images import ImageStore
 from gristmill.domain.clock import Chance
 from gristmill.services.agents import AgentRules, Agents
 from gristmill.services.declarations import Declarations
+from gristmill.services.directory import Directory
 from gristmill.services.events import Events
 from gristmill.services.keyring import open_keyring
 from gristmill.services.lost_agents import LostAgents
@@ -57,7 +58,8 @@ class House:
         keyring = open_keyring(home, chance)
         self.tokens = Tokens(database, chance, keyring)
         self.users = Users(database)
-        self.declarations = Declarations(database, keyring.box, self.tokens.forget)
+        self.directory = Directory(database, keyring.box)
+        self.declarations = Declarations(database, keyring.box, self._declared_anew)
         self.images = ImageStore(home / "images")
         self.submitter = Submitter(self.core)
         self.control = Control(self.core, self.registry)
@@ -80,6 +82,10 @@ class House:
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _declared_anew(self) -> None:
+        self.tokens.forget()
+        self.directory.forget()
 
     async def start(self) -> None:
         """Fill the caches and start the loops."""

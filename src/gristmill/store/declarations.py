@@ -52,8 +52,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     sealed_secrets: dict[str, bytes]
 
 
-def load_state(tx: Transaction) -> State:
-    """Return what is declared now."""
+def load_state(tx: Transaction, *, schedules: bool = True) -> State:
+    """Return what is declared now; there can be many schedules, so they can be left out."""
     password_hashes: dict[str, str] = {}
     sealed_secrets: dict[str, bytes] = {}
     return State(
@@ -66,7 +66,7 @@ def load_state(tx: Transaction) -> State:
         workers=_workers(tx, sealed_secrets),
         projects=_projects(tx),
         templates=_templates(tx),
-        schedules=_schedules(tx),
+        schedules=_schedules(tx) if schedules else [],
         password_hashes=password_hashes,
         sealed_secrets=sealed_secrets,
     )
