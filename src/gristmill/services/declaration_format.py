@@ -10,6 +10,7 @@ from gristmill.domain import declared, templates
 from gristmill.domain.cron import check_cron
 from gristmill.domain.declared import Named, Schedule, User, Worker
 from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.intervals import find_zone
 from gristmill.services.yaml_nodes import Node, plain, read_documents
 
 T = TypeVar("T")
@@ -137,6 +138,11 @@ def _check_schedule(entry: Entry[Schedule]) -> None:
             check_cron(schedule.cron)
         except InvalidInputError as error:
             raise entry.error(str(error), "cron") from error
+    if schedule.timezone:
+        try:
+            find_zone(schedule.timezone)
+        except InvalidInputError as error:
+            raise entry.error(str(error), "timezone") from error
     for number, window in enumerate(schedule.exclude):
         if window.start > window.end:
             raise entry.error(

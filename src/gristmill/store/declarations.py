@@ -166,7 +166,7 @@ def _schedules(tx: Transaction) -> list[Stored[Schedule]]:
     for row in rows:
         (
             number, applied, project, name, template, pool, description, script, count, unit,
-            cron, first_run, parent, everywhere, on_error, failures, notify, enabled,
+            cron, timezone, jitter, catch_up, first_run, parent, everywhere, on_error, failures, notify, enabled,
         ) = row  # fmt: skip
         schedule = Schedule(
             project=project,
@@ -177,6 +177,9 @@ def _schedules(tx: Transaction) -> list[Stored[Schedule]]:
             script=script,
             every=Every(count=count, unit=unit) if count is not None else None,
             cron=cron,
+            timezone=timezone,
+            jitter=jitter,
+            catch_up=catch_up,
             first_run=None if first_run is None else EPOCH + timedelta(seconds=first_run),
             exclude=tuple(excludes[number]),
             parent=names.get(parent),

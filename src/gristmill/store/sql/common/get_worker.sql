@@ -1,0 +1,3 @@
+select id, name, description, enabled, answered_at, version, slots, since
+from worker
+where id = :id
