@@ -19,6 +19,8 @@ from gristmill.server.asgi import (
 )
 from gristmill.server.logging import request_id
 
+SWITCHING_PROTOCOLS = 101
+
 log = structlog.get_logger()
 
 
@@ -43,6 +45,8 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = SWITCHING_PROTOCOLS
             await send(message)
 
         try:
@@ -50,7 +54,9 @@ class Guard:
         except asyncio.CancelledError:
             log.info("request.cut_off", path=scope["path"])
         except Exception:
-            log.exception("request.failed", method=scope["method"], path=scope["path"])
+            log.exception("request.failed", method=_method(scope), path=scope["path"])
+            if scope["type"] != "http":
+                raise
             if status:
                 close_connection(scope)
             else:
@@ -61,13 +67,19 @@ class Guard:
     def _log_access(self, scope: Scope, status: int, seconds: float) -> None:
         log.info(
             "request",
-            method=scope["method"],
+            method=_method(scope),
             path=scope["path"],
             status=status,
             seconds=round(seconds, 6),
             client=(scope["client"] or ("",))[0],
             listener=listener_of(scope),
         )
+
+
+def _method(scope: Scope) -> str:
+    """Return the method; a WebSocket began as a GET."""
+    method: str = scope.get("method", "GET")
+    return method
 
 
 def _apology(identifier: str) -> bytes:

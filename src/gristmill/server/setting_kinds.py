@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -101,6 +102,13 @@ def _parse_database(text: str) -> str:
     return text
 
 
+def _parse_timezone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text.strip())
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInputError("there is no such time zone") from error
+
+
 def choice(*words: str, later: tuple[str, ...] = ()) -> Kind:
     """Return the kind: one of words. later: planned ones, refused with that said."""
 
@@ -183,4 +191,5 @@ FILE = Kind("a file", _parse_folder)
 SWITCH = Kind("true or false", _parse_switch, switch=True)
 WORD = Kind("a name", _parse_word)
 LISTEN = Kind("HOST:PORT or off", parse_listen)
+TIMEZONE = Kind("a time zone such as UTC or Europe/Amsterdam", _parse_timezone)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gristmill.server.setting_kinds import (
     FOLDER,
+    LISTEN,
+    TIMEZONE,
+    Address,
     Kind,
     count,
     megabytes,
@@ -87,4 +91,28 @@ class WrSection(msgspec.Struct, frozen=True, kw_only=True):
     ]
     retry_jitter: Annotated[
         float, Declared(seconds(0, 30 * DAY), "30s", "random part on top of each pause")
+    ]
+
+
+class JobRunnerSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The Job-Runner interface, and the schedules behind it."""
+
+    timezone: Annotated[
+        ZoneInfo, Declared(TIMEZONE, "UTC", "time zone of schedules and of moments on the wire")
+    ]
+    health_interval: Annotated[
+        float,
+        Declared(seconds(1, DAY), "300s", "how often external workers are pinged and looked after"),
+    ]
+    broadcast: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where workers subscribe to offers over ZeroMQ; usual port 5556"),
+    ]
+    events: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where workers publish events over ZeroMQ; usual port 5555"),
+    ]
+    websocket: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where dashboards follow events; usual port 5000"),
     ]
