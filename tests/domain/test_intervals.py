@@ -1,5 +1,6 @@
 """When schedules come round: the vectors, and what must hold for any schedule."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from zoneinfo import ZoneInfo
@@ -213,7 +214,7 @@ def test_times_are_never_past_never_excluded_never_twice(
     now = base + suspended
     times = next_times(each, Moment(base), now, 5)
     instants = [base, *(moment.at for moment in times)]
-    assert all(earlier < later for earlier, later in zip(instants, instants[1:], strict=False))
+    assert all(earlier < later for earlier, later in itertools.pairwise(instants))
     for moment in times:
         assert moment.at >= now
         local = moment.at.astimezone(each.zone).time()

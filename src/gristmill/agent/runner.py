@@ -21,6 +21,7 @@ from gristmill.agent.member import Key, Member
 from gristmill.agent.processes import OwnChildren
 from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
+from gristmill.agent.scripts import SCRIPT_DESCRIPTOR, open_script
 from gristmill.agent.slots import Keep, Scratch, Slots
 from gristmill.agent.steps import environment, hook_steps, removal, resolve_home, task_steps
 from gristmill.agent.waitlist import Waitlist
@@ -293,6 +294,15 @@ class Runner:
         assert step is not None
         assert slot is not None
         words, env, cwd = self._runtimes.prepare(member, step)
+        errors = slot.stdout if member.spec.merge_output else slot.stderr
+        files = [
+            (os.POSIX_SPAWN_DUP2, self._null, 0),
+            (os.POSIX_SPAWN_DUP2, slot.stdout.descriptor, 1),
+            (os.POSIX_SPAWN_DUP2, errors.descriptor, 2),
+        ]
+        script = open_script(step.script) if step.script is not None else None
+        if script is not None:
+            files.append((os.POSIX_SPAWN_DUP2, script, SCRIPT_DESCRIPTOR))
         os.chdir(cwd)
         member.step_began = self._chance.monotonic()
         try:
@@ -300,17 +310,15 @@ class Runner:
                 words[0],
                 words,
                 env,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, self._null, 0),
-                    (os.POSIX_SPAWN_DUP2, slot.stdout.descriptor, 1),
-                    (os.POSIX_SPAWN_DUP2, slot.stderr.descriptor, 2),
-                ],
+                file_actions=files,
                 setsid=True,
                 setsigmask=(),
                 setsigdef=_DEFAULT_SIGNALS,
             )
         finally:
             os.chdir("/")
+            if script is not None:
+                os.close(script)
 
     def _note_start(self, member: Member) -> None:
         member.started_at = self._chance.now()

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from gristmill.agent.member import Member
+from gristmill.agent.scripts import script_words
 from gristmill.agent.steps import Step, describe, resolve_home
 from gristmill.containers.engines import resolve
 from gristmill.containers.images import ImageStore
@@ -52,12 +53,13 @@ class Runtimes:
             raise CannotRunError(MOUNT_FAILED, "no FUSE client for S3 is installed on the node")
         if step.image is not None and not self._on_host:
             return self._in_container(member, step, step.image)
+        if step.script is not None:
+            return script_words(step.script), _environment(member, step), _workdir(member, step)
         if not step.words:
             raise CannotRunError(
                 IMAGE_UNAVAILABLE, f"{describe(step)} cannot run without a container engine"
             )
-        env = {**member.env, **step.env} if step.env else member.env
-        return list(step.words), env, _workdir(member, step)
+        return list(step.words), _environment(member, step), _workdir(member, step)
 
     def _in_container(
         self, member: Member, step: Step, reference: str
@@ -100,6 +102,10 @@ class Runtimes:
                 self._engine.cleanup(_token(member))
             shutil.rmtree(member.engine_folder, ignore_errors=True)
             member.engine_folder = None
+
+
+def _environment(member: Member, step: Step) -> dict[str, str]:
+    return {**member.env, **step.env} if step.env else member.env
 
 
 def _token(member: Member) -> str:

@@ -17,6 +17,7 @@ class Step(NamedTuple):
     """One command. task: its number among the tasks, or None for a hook.
 
     words: what to execute; empty when a container image's own entrypoint is meant.
+    script: the text of a file that is executed instead.
     """
 
     task: int | None
@@ -25,6 +26,7 @@ class Step(NamedTuple):
     env: Mapping[str, str]
     workdir: str | None
     retries: int
+    script: str | None = None
 
 
 def task_steps(spec: JobSpec) -> list[Step]:
@@ -36,7 +38,8 @@ def _task_step(spec: JobSpec, number: int, task: Task) -> Step:
     words = task.argv
     if task.command is not None:
         words = (SHELLS[spec.shell], "-c", task.command)
-    return Step(number, words, task.image or spec.image, task.env, task.workdir, task.retries)
+    image = None if task.script is not None else task.image or spec.image
+    return Step(number, words, image, task.env, task.workdir, task.retries, task.script)
 
 
 def hook_steps(spec: JobSpec, *, succeeded: bool, folder: str | None) -> list[Step]:
@@ -104,6 +107,8 @@ def _gang_environment(lease: Lease) -> dict[str, str]:
 
 def describe(step: Step) -> str:
     """Return the step as one line for messages."""
+    if step.script is not None:
+        return step.script.partition("\n")[0]
     return shlex.join(step.words) if step.words else f"entrypoint of {step.image}"
 
 

@@ -139,6 +139,11 @@ def missed(rhythm: Rhythm, due: Moment, now: datetime) -> bool:
     return following is not None and following.at <= now
 
 
+def in_window(rhythm: Rhythm, at: datetime) -> bool:
+    """Whether at is in one of the windows."""
+    return _excluded(rhythm, at) is not None
+
+
 def _candidates(rhythm: Rhythm, base: Moment, now: datetime) -> Iterator[Moment]:
     """Yield times after base from now on, whether in a window or not."""
     every = rhythm.every
@@ -153,7 +158,7 @@ def _candidates(rhythm: Rhythm, base: Moment, now: datetime) -> Iterator[Moment]
 def _outside(rhythm: Rhythm, candidates: Iterator[Moment]) -> Moment | None:
     first: datetime | None = None
     for moment in candidates:
-        if not _excluded(rhythm, moment.at):
+        if not in_window(rhythm, moment.at):
             return moment
         first = first or moment.at
         if moment.at - first > DAY:

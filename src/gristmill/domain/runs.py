@@ -1,6 +1,7 @@
 """One execution of a schedule, as its stamps tell it."""
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -55,14 +56,25 @@ class RunChange(msgspec.Struct, frozen=True, kw_only=True):
     """What to change of a run. worker_id: None leaves it as it is."""
 
     due_at: float | UnsetType = UNSET
-    enqueued_at: float | None | UnsetType = UNSET
-    started_at: float | None | UnsetType = UNSET
-    returned_at: float | None | UnsetType = UNSET
-    success: bool | None | UnsetType = UNSET
-    pid: int | None | UnsetType = UNSET
-    worker_id: int | None | UnsetType = UNSET
+    enqueued_at: float | UnsetType | None = UNSET
+    started_at: float | UnsetType | None = UNSET
+    returned_at: float | UnsetType | None = UNSET
+    success: bool | UnsetType | None = UNSET
+    pid: int | UnsetType | None = UNSET
+    worker_id: int | UnsetType | None = UNSET
     manual: bool | UnsetType = UNSET
     chains: bool | UnsetType = UNSET
+
+
+class KillRequest(NamedTuple):
+    """A wish that a run be ended, and when its worker took and fulfilled it."""
+
+    id: int
+    run_id: int
+    schedule_id: int
+    created_at: float
+    enqueued_at: float | None
+    executed_at: float | None
 
 
 def phase_of(run: Run) -> Phase:

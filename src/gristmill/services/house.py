@@ -12,7 +12,7 @@ from gristmill.services.agents import AgentRules, Agents
 from gristmill.services.declarations import Declarations
 from gristmill.services.directory import Directory
 from gristmill.services.events import Events
-from gristmill.services.keyring import open_keyring
+from gristmill.services.keyring import SecretBox, open_keyring
 from gristmill.services.lost_agents import LostAgents
 from gristmill.services.output_files import OutputFiles
 from gristmill.services.outputs import Outputs
@@ -26,6 +26,17 @@ from gristmill.services.queue.removal import Removal
 from gristmill.services.queue.similar import Similar
 from gristmill.services.queue.submit import Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
+from gristmill.services.schedules.book import Schedules
+from gristmill.services.schedules.core import ScheduleCore
+from gristmill.services.schedules.declared import DeclaredFollower
+from gristmill.services.schedules.follower import Follower
+from gristmill.services.schedules.index import ScheduleIndex
+from gristmill.services.schedules.kills import Kills
+from gristmill.services.schedules.logs import Logs
+from gristmill.services.schedules.rules import Notifier, ScheduleRules, Silent
+from gristmill.services.schedules.runs import Runs
+from gristmill.services.schedules.scheduler import Scheduler
+from gristmill.services.schedules.workers import Workers
 from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
 from gristmill.services.waiting import pause
@@ -49,6 +60,8 @@ class House:
         rules: AgentRules | None = None,
         keep_jobs: float | None = None,
         engine: str = "none",
+        schedule_rules: ScheduleRules | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
@@ -81,21 +94,40 @@ class House:
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
+        self._open_schedules(schedule_rules or ScheduleRules(), notifier or Silent(), keyring.box)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _declared_anew(self) -> None:
         self.tokens.forget()
         self.directory.forget()
 
+    def _open_schedules(self, rules: ScheduleRules, notifier: Notifier, box: SecretBox) -> None:
+        core = ScheduleCore(self.core, self.registry, self.submitter, rules, notifier)
+        index = ScheduleIndex(self.database)
+        self.schedule_core, self.board = core, core.board
+        self.schedules = Schedules(core, index)
+        self.runs = Runs(core, index)
+        self.logs = Logs(core, index)
+        self.kills = Kills(core, index)
+        self.workers = Workers(core, box)
+        self.scheduler = Scheduler(core, self.workers)
+        self.core.run_followers.append(Follower(core))
+        self.declarations.followers.append(DeclaredFollower(core, index))
+
     async def start(self) -> None:
         """Fill the caches and start the loops."""
         await self.core.load()
         await self.lost_agents.load()
+        await self.scheduler.load()
         loops = (
             self.dispatcher.run,
             self.timers.run,
             self.lost_agents.watch,
             self.housekeeping.run,
+            self.scheduler.run,
+            self.scheduler.repeat,
+            self.scheduler.ping,
+            self.scheduler.watch_health,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 

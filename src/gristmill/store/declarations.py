@@ -166,7 +166,8 @@ def _schedules(tx: Transaction) -> list[Stored[Schedule]]:
     for row in rows:
         (
             number, applied, project, name, template, pool, description, script, count, unit,
-            cron, timezone, jitter, catch_up, first_run, parent, everywhere, on_error, failures, notify, enabled,
+            cron, timezone, jitter, catch_up, first_run, parent, everywhere, on_error, failures,
+            notify, enabled,
         ) = row  # fmt: skip
         schedule = Schedule(
             project=project,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gristmill.domain.runs import Phase, Run
+from gristmill.domain.runs import KillRequest, Phase, Run
 from gristmill.store.database import Transaction
 
 _encode = msgspec.json.Encoder().encode
@@ -24,17 +24,6 @@ class RunLog(NamedTuple):
     schedule_id: int
     attempt: int | None
     content: bytes | None
-
-
-class KillRequest(NamedTuple):
-    """A wish that a run be ended, and when its worker took and fulfilled it."""
-
-    id: int
-    run_id: int
-    schedule_id: int
-    created_at: float
-    enqueued_at: float | None
-    executed_at: float | None
 
 
 def _run(row: Sequence[Any]) -> Run:
@@ -194,3 +183,13 @@ def save_kill_request(tx: Transaction, request: KillRequest) -> None:
         enqueued_at=request.enqueued_at,
         executed_at=request.executed_at,
     )
+
+
+def delete_schedule_runs(tx: Transaction, schedule: int) -> None:
+    """Delete all runs of a schedule with their logs and kill requests; the jobs stay."""
+    for statement in (
+        "delete_runs_of_schedule",
+        "delete_run_logs_of_schedule",
+        "delete_kill_requests_of_schedule",
+    ):
+        tx.run(statement, schedule=schedule)

@@ -67,9 +67,7 @@ class ScheduleRow(msgspec.Struct):
     @property
     def switched_on(self) -> bool:
         """Whether all four switches let it run by its rhythm."""
-        return (
-            self.enabled and self.template_enabled and self.project_enabled and self.pool_enabled
-        )
+        return self.enabled and self.template_enabled and self.project_enabled and self.pool_enabled
 
 
 class IndexRow(NamedTuple):
@@ -123,6 +121,25 @@ def schedule_index(tx: Transaction) -> list[IndexRow]:
     """Return every schedule, sorted by project, template and name."""
     rows = [IndexRow(*row) for row in tx.all("list_schedule_index")]
     return sorted(rows, key=lambda row: (row.project_name, row.template_name, row.name, row.id))
+
+
+def last_sets(tx: Transaction, ids: Sequence[int]) -> list[int]:
+    """Return the set that each of these schedules completed last."""
+    return [row[1] for row in tx.all("get_last_sets", ids=tx.array(ids))] if ids else []
+
+
+class Completed(NamedTuple):
+    """How many completed runs there are, by outcome, and how many logs of any runs."""
+
+    succeeded: int
+    failed: int
+    unjudged: int
+    logs: int
+
+
+def sum_completed(tx: Transaction, ids: Sequence[int]) -> Completed:
+    """Return the sums of the schedules' counters."""
+    return Completed(*(int(value or 0) for value in tx.must("sum_completed", ids=tx.array(ids))))
 
 
 def children_of(tx: Transaction, ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:

@@ -45,9 +45,9 @@ class Room:
 
     def suits(self, shape: Shape) -> bool:
         """Whether the agent could run the shape and is not kept free for another."""
-        row = self.agent.row
+        agent = self.agent
         return not self.reserved and suits(
-            shape, pools=row.pools, labels=row.labels, runtimes=row.runtimes
+            shape, pools=agent.pools, labels=agent.labels, runtimes=agent.row.runtimes
         )
 
     def could_ever(self, need: Capacity) -> bool:

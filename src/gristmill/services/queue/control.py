@@ -68,8 +68,7 @@ class Control:
         kills: defaultdict[int, list[Held]] = defaultdict(list)
         for head in self._own(tx, ledger, who, ids):
             if head.state in {JobState.RESERVED, JobState.RUNNING}:
-                head.cancel_requested = 1
-                ledger.touch(head)
+                ledger.request_cancel(head)
                 self._collect_kills(tx, head, kills)
             elif allowed(Trigger.CANCEL, head.state):
                 head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now

@@ -1,7 +1,8 @@
 """What all parts of the queue share: the database, time, and the caches over the tables."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gristmill.domain.clock import Chance
 from gristmill.services.notices import Notices
@@ -11,10 +12,17 @@ from gristmill.store.database import Database, Transaction
 from gristmill.store.shapes import Shapes
 from gristmill.store.words import Words
 
+if TYPE_CHECKING:
+    from gristmill.services.queue.ledger import Ledger
+
 
 @dataclass(frozen=True)
 class QueueCore:
-    """Handed to every queue service."""
+    """Handed to every queue service.
+
+    run_followers: called at the close of a ledger that moved runs of schedules, in its
+    transaction.
+    """
 
     database: Database
     chance: Chance
@@ -23,6 +31,7 @@ class QueueCore:
     shapes: Shapes = field(default_factory=Shapes)
     signals: Signals = field(default_factory=Signals)
     notices: Notices = field(default_factory=Notices)
+    run_followers: "list[Callable[[Ledger], None]]" = field(default_factory=list)
 
     async def load(self) -> None:
         """Fill the caches; wake the dispatcher for what was ready before a restart."""

@@ -42,8 +42,8 @@ def _why_ready(core: QueueCore, registry: Registry, number: int) -> str:
         for agent in agents
         if suits(
             shape,
-            pools=agent.row.pools,
-            labels=agent.row.labels,
+            pools=agent.pools,
+            labels=agent.labels,
             runtimes=agent.row.runtimes,
         )
     ]

@@ -40,8 +40,8 @@ class Impossible:
             for agent in self._registry.all()
             if suits(
                 shape,
-                pools=agent.row.pools,
-                labels=agent.row.labels,
+                pools=agent.pools,
+                labels=agent.labels,
                 runtimes=agent.row.runtimes,
             )
         ]

@@ -8,6 +8,7 @@ counters and events together.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from gristmill.domain.dialect import RUNS
 from gristmill.domain.outcome import CANCELLED_BY_USER
 from gristmill.domain.state import HELD, JobState, Trigger, check
 from gristmill.services.queue.core import QueueCore
@@ -26,11 +27,22 @@ _Tally = tuple[int, int, int, JobState | None, JobState | None]
 
 
 class Ledger:
-    """The moves of one transaction."""
+    """The moves of one transaction.
 
-    def __init__(self, core: QueueCore, tx: Transaction, now: float) -> None:
+    follow: whether those who follow runs are told; they are not told of what they did themselves.
+    runs: state before the first move of each run that was moved. cancelling, forgotten: runs that
+    were asked to end, and that are about to be deleted.
+    """
+
+    def __init__(
+        self, core: QueueCore, tx: Transaction, now: float, *, follow: bool = True
+    ) -> None:
         self.tx = tx
         self.now = now
+        self.runs: dict[int, JobState] = {}
+        self.cancelling: list[JobHead] = []
+        self.forgotten: list[int] = []
+        self._follow = follow
         self._core = core
         self._heads: dict[int, JobHead] = {}
         self._changed: dict[int, JobHead] = {}
@@ -57,6 +69,21 @@ class Ledger:
     def touch(self, head: JobHead) -> None:
         """Have a change that is not a move written back."""
         self._changed[head.id] = head
+
+    def request_cancel(self, head: JobHead) -> None:
+        """Take note that a job somebody holds is to end; it is still theirs until it has."""
+        head.cancel_requested = 1
+        self.touch(head)
+        if head.dialect in RUNS:
+            self.cancelling.append(head)
+
+    def hold(self, head: JobHead) -> None:
+        """Let a job wait until it is released, besides for what else it waits for."""
+        self._wait_again(head)
+
+    def release(self, head: JobHead) -> None:
+        """Undo one hold."""
+        self._meet(Counter({head.id: 1}))
 
     def added(
         self,
@@ -89,14 +116,21 @@ class Ledger:
             self._timed = True
         if head.mutex_id is not None:
             self._pass_mutex(head, source, target)
+        if head.dialect in RUNS:
+            self.runs.setdefault(head.id, source)
 
     def forget(self, head: JobHead) -> None:
         """Uncount a job that is about to be deleted."""
         self._tallies[head.owner_id, head.group_id, head.dialect, head.state, None] += 1
         self._changed.pop(head.id, None)
+        if head.dialect in RUNS:
+            self.forgotten.append(head.id)
 
     def close(self) -> None:
         """Work out the consequences and write everything."""
+        if self._follow and (self.runs or self.cancelling or self.forgotten):
+            for follower in self._core.run_followers:
+                follower(self)
         while self._ended or self._moved:
             ended, self._ended = self._ended, []
             moved, self._moved = self._moved, {}

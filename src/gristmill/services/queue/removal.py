@@ -50,8 +50,7 @@ class Removal:
             if head.state in {JobState.RUNNING, JobState.RESERVED}
         ]
         for head in heads:
-            head.cancel_requested = 1
-            ledger.touch(head)
+            ledger.request_cancel(head)
             self._order_kill(tx, head)
         ledger.close()
         return self._views(tx, [head.id for head in heads])

@@ -50,6 +50,8 @@ class Submission(NamedTuple):
     complete is left as it is, and a complete one is only run again where rerun says so.
     Without it, a key is free again as soon as its job has ended.
     admin: whether the jobs may wait for jobs of others.
+    ready_at: epoch seconds before which none of them begins, instead of their delays.
+    held: once their time has come, they wait until a ledger releases them.
     """
 
     specs: Sequence[JobSpec]
@@ -59,9 +61,13 @@ class Submission(NamedTuple):
     idempotency_key: str | None = None
     rerun: Sequence[bool] | None = None
     admin: bool = False
+    ready_at: float | None = None
+    held: bool = False
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
+    """Jobs as they are stored: their specs encoded, and their shapes."""
+
     specs: Sequence[JobSpec]
     blobs: list[bytes]
     shapes: list[Shape]
@@ -82,16 +88,16 @@ class Submitter:
         if count > MOST_JOBS:
             raise InvalidInputError(f"{count} jobs in one submission, at most {MOST_JOBS}", "jobs")
         if count <= INLINE_JOBS:
-            prepared = _prepare(submission.specs)
+            prepared = prepare(submission.specs)
         else:
-            prepared = await asyncio.to_thread(_prepare, submission.specs)
+            prepared = await asyncio.to_thread(prepare, submission.specs)
         return await self._core.database.write(lambda tx: self.add(tx, submission, prepared))
 
     def add(
-        self, tx: Transaction, submission: Submission, prepared: "_Prepared | None" = None
+        self, tx: Transaction, submission: Submission, prepared: "Prepared | None" = None
     ) -> Submitted:
         """Add jobs within a caller's transaction."""
-        ready = prepared or _prepare(submission.specs)
+        ready = prepared or prepare(submission.specs)
         owner = self._core.words.intern(tx, submission.owner)
         key = submission.idempotency_key
         if key is not None:
@@ -106,7 +112,8 @@ class Submitter:
         return result
 
 
-def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
+def prepare(specs: Sequence[JobSpec]) -> Prepared:
+    """Return the jobs as they are stored. Raises InvalidInputError naming the first bad one."""
     single = len(specs) == 1
     blobs, shapes = [], []
     known: dict[tuple[Resources, str, bool, Learn | None], Shape] = {}
@@ -122,7 +129,7 @@ def _prepare(specs: Sequence[JobSpec]) -> _Prepared:
         if shape is None:
             shape = known[same] = _shape(spec, container)
         shapes.append(shape)
-    return _Prepared(specs, blobs, shapes)
+    return Prepared(specs, blobs, shapes)
 
 
 def _shape(spec: JobSpec, container: bool) -> Shape:
@@ -155,7 +162,7 @@ class _Batch:
         core: QueueCore,
         tx: Transaction,
         submission: Submission,
-        prepared: _Prepared,
+        prepared: Prepared,
         owner: int,
     ) -> None:
         self.now = core.chance.now()
@@ -194,6 +201,10 @@ class _Batch:
         shape, group = self._shape(self._prepared.shapes[index]), self._group(spec.group)
         unmet = self._links.unmet(spec, job, index)
         ready_at = now + spec.delay if spec.delay else None
+        if self._submission.ready_at is not None:
+            ready_at = self._submission.ready_at if self._submission.ready_at > now else None
+        if self._submission.held and ready_at is None:
+            unmet += 1
         state = _WAITING if unmet else _READY if ready_at is None else _DELAYED
         mutex = self._links.private_word(spec.mutex) if spec.mutex else None
         parked = 0

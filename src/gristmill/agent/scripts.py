@@ -1,0 +1,27 @@
+"""Scripts that come as text and are executed as files, without a file to tidy up after."""
+
+import os
+
+SCRIPT_DESCRIPTOR = 9
+"""Where the child has its script open; shells let scripts use 3 to 8 as they like."""
+
+SCRIPT_PATH = f"/proc/self/fd/{SCRIPT_DESCRIPTOR}"
+SHEBANG = "#!"
+SHELL = "/bin/sh"
+
+
+def script_words(script: str) -> list[str]:
+    """Return what to execute: the script itself, or a shell for one that names no interpreter."""
+    return [SCRIPT_PATH] if script.startswith(SHEBANG) else [SHELL, SCRIPT_PATH]
+
+
+def open_script(script: str) -> int:
+    """Return a descriptor to read and execute the script from; closed by the caller."""
+    written = os.memfd_create("script", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(written, "wb", closefd=False) as file:
+            file.write(script.encode("utf-8", "surrogatepass"))
+        # Nothing that is open for writing may be executed.
+        return os.open(f"/proc/self/fd/{written}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(written)
