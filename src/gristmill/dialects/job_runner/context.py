@@ -10,7 +10,7 @@ from gristmill.dialects.job_runner.filters import Filters
 from gristmill.dialects.job_runner.paging import Window
 from gristmill.dialects.job_runner.reach import Reach
 from gristmill.services.directory import Snapshot
-from gristmill.services.schedules.workers import Contact
+from gristmill.services.schedules.staff import Contact
 
 Document = dict[str, Any]
 

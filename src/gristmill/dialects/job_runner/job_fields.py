@@ -11,7 +11,8 @@ from gristmill.dialects.job_runner.errors import RefusedError, bad, refusal
 from gristmill.dialects.job_runner.uris import optional_uri, uri, uris
 from gristmill.domain.declared import Address, Every
 from gristmill.domain.errors import ConflictError, GristmillError, InvalidInputError
-from gristmill.services.schedules.views import ScheduleChange, ScheduleView
+from gristmill.services.schedules.book import ScheduleView
+from gristmill.services.schedules.defining import ScheduleChange
 
 LONGEST_INTERVAL = 1_000_000
 LONGEST_ADDRESSES = 100_000

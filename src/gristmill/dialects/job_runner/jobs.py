@@ -1,7 +1,7 @@
 """Jobs: what this interface calls a schedule."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from gristmill.dialects.job_runner.bodies import Fields
 from gristmill.dialects.job_runner.context import Context, Found, Page
@@ -17,8 +17,20 @@ from gristmill.dialects.job_runner.relations import (
 )
 from gristmill.domain.errors import GristmillError
 from gristmill.services.directory import Snapshot
-from gristmill.services.schedules.book import Schedules
-from gristmill.services.schedules.views import ScheduleEntry, ScheduleFilter, ScheduleView
+from gristmill.services.schedules.book import ScheduleFilter, Schedules, ScheduleView
+
+
+class _Job(Protocol):
+    """What can be filtered by without a look at the whole job."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def template_id(self) -> int: ...
 
 
 class Jobs:
@@ -105,7 +117,7 @@ async def fitting_jobs(
     )
 
 
-def _value(snapshot: Snapshot, job: ScheduleEntry, path: tuple[str, ...]) -> Any:
+def _value(snapshot: Snapshot, job: _Job, path: tuple[str, ...]) -> Any:
     name, rest = path[0], path[1:]
     if name == "id":
         return job.id

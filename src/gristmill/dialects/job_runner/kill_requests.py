@@ -16,7 +16,8 @@ from gristmill.dialects.job_runner.relations import (
     serves_run,
 )
 from gristmill.dialects.job_runner.uris import uri
-from gristmill.services.schedules.kills import KillChange, KillRequest, Kills
+from gristmill.domain.runs import KillRequest
+from gristmill.services.schedules.kills import KillChange, Kills
 from gristmill.services.schedules.runs import Runs
 
 _CORE_NAMES = {"enqueue_dts": "enqueued_at", "execute_dts": "executed_at"}

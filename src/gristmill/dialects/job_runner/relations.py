@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from gristmill.dialects.job_runner.context import Context
 from gristmill.dialects.job_runner.errors import RefusedError, bad, unauthorized
 from gristmill.dialects.job_runner.uris import uri
-from gristmill.services.schedules.book import Schedules
-from gristmill.services.schedules.runs import Runs, RunView
-from gristmill.services.schedules.views import ScheduleView
+from gristmill.services.schedules.book import Schedules, ScheduleView
+from gristmill.services.schedules.pages import RunView
+from gristmill.services.schedules.runs import Runs
 
 
 def nothing_there(field: str, resource: str, number: int) -> RefusedError:

@@ -10,7 +10,7 @@ from gristmill.dialects.job_runner.paging import Window
 from gristmill.dialects.job_runner.relations import check_unmoved, related_run, serves_run
 from gristmill.dialects.job_runner.uris import uri
 from gristmill.domain.errors import ConflictError
-from gristmill.services.schedules.logs import Logs, RunLog
+from gristmill.services.schedules.logs import Log, Logs
 from gristmill.services.schedules.runs import Runs
 
 
@@ -60,7 +60,7 @@ class RunLogs:
             await self._logs.change(number, fields["content"])
 
 
-def _write(context: Context, log: RunLog) -> Document:
+def _write(context: Context, log: Log) -> Document:
     return {
         "id": log.id,
         "resource_uri": uri(context.mount, "run_log", log.id),

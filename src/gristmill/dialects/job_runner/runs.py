@@ -20,16 +20,11 @@ from gristmill.dialects.job_runner.relations import (
     related_run,
 )
 from gristmill.dialects.job_runner.uris import optional_uri, uri
+from gristmill.domain.runs import RunChange
 from gristmill.services.directory import Snapshot
 from gristmill.services.schedules.book import Schedules
-from gristmill.services.schedules.runs import (
-    NewRun,
-    RunChange,
-    RunFilter,
-    Runs,
-    RunState,
-    RunView,
-)
+from gristmill.services.schedules.pages import RunFilter, RunState, RunView
+from gristmill.services.schedules.runs import NewRun, Runs
 
 STATES = {
     "scheduled": RunState.SCHEDULED,

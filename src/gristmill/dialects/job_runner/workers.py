@@ -11,7 +11,8 @@ from gristmill.dialects.job_runner.declared import DeclaredShelf, common
 from gristmill.dialects.job_runner.errors import bad
 from gristmill.dialects.job_runner.moments import write_moment
 from gristmill.services.directory import ProjectEntry, Snapshot, WorkerEntry
-from gristmill.services.schedules.workers import Contact, WorkerChange, Workers
+from gristmill.services.schedules.staff import Contact
+from gristmill.services.schedules.workers import WorkerChange, Workers
 
 LONGEST_VERSION = 100
 NEVER_HEARD = Contact(None, None, None)
