@@ -111,9 +111,10 @@ def _reschedule(turn: Turn, run: Run, head: JobHead, due_at: float) -> None:
     if head.state in {JobState.DELAYED, JobState.READY}:
         turn.ledger.hold(head)
         turn.withdraw(run)
-    if head.state is JobState.WAITING and due_at > turn.now:
-        head.ready_at = due_at
-        turn.ledger.release(head)
+    if head.state is JobState.WAITING:
+        head.ready_at = due_at if due_at > turn.now else None
+        if head.ready_at is not None:
+            turn.ledger.release(head)
     turn.nudge(run.schedule_id)
 
 
