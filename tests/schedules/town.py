@@ -24,7 +24,7 @@ from gristmill.services.schedules.scheduler import Scheduler
 from gristmill.services.schedules.workers import Workers
 from gristmill.store.database import Database, Transaction, open_database
 from tests.services.audit import audit
-from tests.services.mill import EVERYBODY, Clock, Mill
+from tests.services.mill import EVERYBODY, Clock, FakeAgent, Mill
 
 Story = Callable[["Town"], Awaitable[None]]
 
@@ -147,6 +147,9 @@ class Town(Mill):
 
     async def begin(self, run: int, name: str = "w1") -> RunView:
         await self.claim(run, name)
+        return await self.begin_claimed(run, name)
+
+    async def begin_claimed(self, run: int, name: str = "w1") -> RunView:
         worker = await self.worker(name)
         await self.runs.change(run, RunChange(started_at=self.clock.wall), worker)
         return await self.runs.change(run, RunChange(pid=4000 + run), worker)
@@ -163,6 +166,14 @@ class Town(Mill):
         await self.begin(run, name)
         self.clock.go(1)
         return await self.end(run, name, success=success)
+
+    async def work_one(self, agent: FakeAgent, **how: Any) -> None:
+        """Have one of our agents do the one run there is for it."""
+        (run,) = await agent.lease()
+        await agent.start(run)
+        self.clock.go(1)
+        await agent.finish(run, **how)
+        await self.settle()
 
     def calls(self) -> list[tuple[str, str, int | None]]:
         """What was called out to workers since the last look."""

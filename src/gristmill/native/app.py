@@ -20,6 +20,7 @@ from gristmill.native.administration import (
 )
 from gristmill.native.jobs import JobRoutes
 from gristmill.native.openapi import describe
+from gristmill.native.schedules import ScheduleRoutes
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.services.house import House
 
@@ -34,6 +35,7 @@ ROUTES = (
     ImageRoutes,
     TokenRoutes,
     DeclarationRoutes,
+    ScheduleRoutes,
     health.healthz,
     health.readyz,
     health.metrics,

@@ -26,6 +26,7 @@ from gristmill.services.queue.removal import Removal
 from gristmill.services.queue.similar import Similar
 from gristmill.services.queue.submit import Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
+from gristmill.services.schedules.access import ScheduleAccess
 from gristmill.services.schedules.book import Schedules
 from gristmill.services.schedules.core import ScheduleCore
 from gristmill.services.schedules.declared import DeclaredFollower
@@ -106,10 +107,12 @@ class House:
         index = ScheduleIndex(self.database)
         self.schedule_core, self.board = core, core.board
         self.schedules = Schedules(core, index)
+        self.schedule_access = ScheduleAccess(self.database, self.schedules)
         self.runs = Runs(core, index)
         self.logs = Logs(core, index)
         self.kills = Kills(core, index)
         self.workers = Workers(core, box)
+        self.workers.on_change.append(self.directory.forget)
         self.scheduler = Scheduler(core, self.workers)
         self.core.run_followers.append(Follower(core))
         self.declarations.followers.append(DeclaredFollower(core, index))

@@ -85,6 +85,12 @@ class Ledger:
         """Undo one hold."""
         self._meet(Counter({head.id: 1}))
 
+    def cancel_held(self, head: JobHead, reason: str) -> None:
+        """Cancel a job that nobody has, and any hold on it: tried again, it is as any other."""
+        head.unmet -= head.state is JobState.WAITING
+        head.reason, head.ended_at = reason, self.now
+        self.move(head, Trigger.CANCEL, JobState.CANCELLED)
+
     def added(
         self,
         counts: Mapping[tuple[int, int, int, JobState], int],

@@ -7,15 +7,18 @@ import msgspec
 
 from gristmill.domain.declared import Every, Exclude
 from gristmill.domain.errors import NotFoundError
-from gristmill.domain.intervals import from_epoch, next_times, to_epoch
+from gristmill.domain.intervals import Moment, from_epoch, next_times, to_epoch
 from gristmill.domain.templates import render
 from gristmill.services.schedules.core import ScheduleCore
-from gristmill.services.schedules.defining import ScheduleChange, create_schedule, update_schedule
+from gristmill.services.schedules.defining import ScheduleChange as ScheduleChange
+from gristmill.services.schedules.defining import create_schedule, update_schedule
 from gristmill.services.schedules.index import ScheduleIndex
+from gristmill.services.schedules.making import Wanted, make_run
 from gristmill.services.schedules.pages import Page
 from gristmill.services.schedules.turn import Turn, base_of
 from gristmill.store.database import Transaction
-from gristmill.store.schedules import IndexRow, ScheduleRow, children_of, get_schedules
+from gristmill.store.schedules import IndexRow as ScheduleEntry
+from gristmill.store.schedules import ScheduleRow, children_of, get_schedules
 
 
 class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +66,16 @@ class ScheduleFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which schedules; None: any. names: exact ones."""
 
     project_ids: Collection[int] | None = None
+    project_names: Collection[str] | None = None
     template_ids: Collection[int] | None = None
     names: Collection[str] | None = None
     ids: Collection[int] | None = None
 
-    def fits(self, row: IndexRow) -> bool:
+    def fits(self, row: ScheduleEntry) -> bool:
         """Whether the schedule meets every condition."""
         return (
             (self.project_ids is None or row.project_id in self.project_ids)
+            and (self.project_names is None or row.project_name in self.project_names)
             and (self.template_ids is None or row.template_id in self.template_ids)
             and (self.names is None or row.name in self.names)
             and (self.ids is None or row.id in self.ids)
@@ -84,7 +89,7 @@ class Schedules:
         self._core, self._index = core, index
         self._database = core.queue.database
 
-    async def index(self) -> Sequence[IndexRow]:
+    async def index(self) -> Sequence[ScheduleEntry]:
         """Return where every schedule stands, sorted by project, template and name."""
         return (await self._index.get()).rows
 
@@ -125,14 +130,16 @@ class Schedules:
         rows = (await self._index.get()).rows
         return [row.id for row in rows if row.project_name == project and row.name == name]
 
-    async def create(self, change: ScheduleChange) -> int:
-        """Add a schedule; return its id.
+    async def create(self, change: ScheduleChange, first_run: float | None = None) -> int:
+        """Add a schedule, with a first run if that has a time; return its id.
 
         Raises InvalidInputError naming the field, ConflictError for a name the template has.
         """
 
         def work(tx: Transaction) -> int:
-            number = create_schedule(tx, change)
+            number = create_schedule(tx, change, first_run)
+            if first_run is not None:
+                self._make_first_run(tx, number, first_run)
             tx.after_commit(self._changed)
             return number
 
@@ -150,6 +157,13 @@ class Schedules:
             tx.after_commit(lambda: self._core.nudges.add([number]))
 
         await self._database.write(work)
+
+    def _make_first_run(self, tx: Transaction, number: int, at: float) -> None:
+        turn = Turn(self._core, tx)
+        row = turn.schedule(number)
+        assert row is not None
+        make_run(turn, row, Wanted(Moment(from_epoch(at))))
+        turn.close()
 
     def _changed(self) -> None:
         self._index.forget()

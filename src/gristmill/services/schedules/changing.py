@@ -9,7 +9,7 @@ from gristmill.domain.runs import Run, RunChange
 from gristmill.domain.state import HELD, JobState
 from gristmill.services.queue.external import Told, bring
 from gristmill.services.schedules.board import RunEvent
-from gristmill.services.schedules.dispatch import dispatch
+from gristmill.services.schedules.dispatch import dispatch, take_turn
 from gristmill.services.schedules.ending import returned
 from gristmill.services.schedules.killing import call_for_kills, close_kills
 from gristmill.services.schedules.turn import Turn
@@ -73,6 +73,9 @@ def _claim(turn: Turn, run: Run) -> Run:
     """Return the run once it can be claimed. Raises ConflictError when it cannot."""
     dispatch(turn, run.schedule_id)
     found = turn.run(run.id)
+    if found is not None:
+        take_turn(turn, found)
+        found = turn.run(run.id)
     if found is None:
         raise ConflictError(f"run {run.id} was replaced by one for each worker")
     head = turn.head(found)

@@ -4,7 +4,7 @@ from functools import partial
 
 from gristmill.domain.declared import Schedule
 from gristmill.domain.intervals import Moment
-from gristmill.domain.state import HELD, TERMINAL, JobState, Trigger
+from gristmill.domain.state import HELD, TERMINAL
 from gristmill.services.declaration_plan import Plan, Slot
 from gristmill.services.queue.control import holders
 from gristmill.services.schedules.core import ScheduleCore
@@ -61,7 +61,6 @@ def _end(turn: Turn, number: int) -> None:
             for agent, held in holders(turn.tx, head):
                 turn.tx.after_commit(partial(turn.core.registry.order_kill, agent, [held]))
         elif head.state not in TERMINAL:
-            head.reason, head.ended_at = DECLARED_NO_MORE, turn.now
-            turn.ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+            turn.ledger.cancel_held(head, DECLARED_NO_MORE)
         turn.drop(run)
     delete_schedule_runs(turn.tx, number)

@@ -57,9 +57,9 @@ _NEW: dict[str, Any] = {
 }  # fmt: skip
 
 
-def create_schedule(tx: Transaction, change: ScheduleChange) -> int:
+def create_schedule(tx: Transaction, change: ScheduleChange, first_run: float | None = None) -> int:
     """Add a schedule that no file declared; return its id."""
-    values = _values(dict(_NEW), change)
+    values = _values({**_NEW, "first_run": first_run}, change)
     project = _check(tx, None, values)
     number: int = tx.must("insert_schedule", applied=False, **values)[0]
     _put_windows(tx, number, change)

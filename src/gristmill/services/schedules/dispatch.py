@@ -3,7 +3,7 @@
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.intervals import Moment, from_epoch, missed
 from gristmill.domain.runs import Run
-from gristmill.domain.state import HELD, JobState, Trigger
+from gristmill.domain.state import HELD, JobState
 from gristmill.services.queue.registry import LiveAgent
 from gristmill.services.queue.submit import prepare
 from gristmill.services.schedules.board import Standing
@@ -37,6 +37,21 @@ def dispatch(turn: Turn, number: int) -> None:
         due = turn.head(run).state is JobState.WAITING
         if due and _may(row, run) and _begin(turn, row, run):
             return
+
+
+def take_turn(turn: Turn, run: Run) -> None:
+    """Let a run out that is due and asked for by itself, before others that nobody has claimed."""
+    row = turn.schedule(run.schedule_id)
+    if row is None or turn.head(run).state is not JobState.WAITING or not _may(row, run):
+        return
+    others = [one for one in turn.unreturned(row.id) if one.set_id != run.set_id]
+    if any(turn.head(one).state in HELD for one in others):
+        return
+    for other in others:
+        if turn.head(other).state is JobState.READY:
+            turn.ledger.hold(turn.head(other))
+            turn.withdraw(other)
+    _begin(turn, row, run)
 
 
 def _may(row: ScheduleRow, run: Run) -> bool:
@@ -85,9 +100,7 @@ def _is_skipped(turn: Turn, row: ScheduleRow, run: Run) -> bool:
 
 def _skip(turn: Turn, row: ScheduleRow, run: Run) -> None:
     """Leave out a run whose time has passed; its job tells why."""
-    head = turn.head(run)
-    head.reason, head.ended_at = MISSED, turn.now
-    turn.ledger.move(head, Trigger.CANCEL, JobState.CANCELLED)
+    turn.ledger.cancel_held(turn.head(run), MISSED)
     turn.drop(run)
     ensure_next(turn, row, run.set_id)
 

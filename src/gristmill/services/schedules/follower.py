@@ -47,6 +47,8 @@ def _follow(turn: Turn, run: Run, head: JobHead, source: JobState) -> None:
         case JobState.RESERVED | JobState.RUNNING:
             _taken(turn, run, head)
         case state if state in TERMINAL:
+            if source is JobState.WAITING:
+                head.unmet -= 1
             _ended(turn, run, head)
 
 

@@ -17,6 +17,7 @@ from gristmill.store.runs import (
     delete_runs,
     get_runs,
     insert_runs,
+    logged,
     open_runs,
     runs_of_sets,
     save_runs,
@@ -150,6 +151,10 @@ class Turn:
     def drop(self, run: Run) -> None:
         """Forget a run; its job stays, or is deleted by whoever does this."""
         self._count(run.schedule_id, self._was.pop(run.id, None), -1)
+        row = self.schedule(run.schedule_id)
+        if row is not None and logged(self.tx, [run.id]):
+            row.logs -= 1
+            self.progressed(row)
         self._runs.pop(run.id, None)
         self._changed_runs.pop(run.id, None)
         self._new.discard(run.id)

@@ -13,7 +13,8 @@ from gristmill.services.keyring import SecretBox
 from gristmill.services.schedules.board import Offer
 from gristmill.services.schedules.core import ScheduleCore
 from gristmill.services.schedules.ending import fail_run
-from gristmill.services.schedules.staff import Colleague, Contact, colleagues
+from gristmill.services.schedules.staff import Colleague, colleagues
+from gristmill.services.schedules.staff import Contact as Contact
 from gristmill.services.schedules.turn import Turn
 from gristmill.store.database import Transaction
 from gristmill.store.runs import open_runs_of_workers
