@@ -15,6 +15,7 @@ from gristmill.cli import (
     images,
     jobs,
     logs,
+    schedules,
     serve,
     submit,
     tokens,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="Container images from folders and archives.")
 token_app = typer.Typer(help="Access tokens.")
+schedule_app = typer.Typer(help="Scripts that run at their times, by hand, or after others.")
 
 VERBATIM = {
     "allow_extra_args": True,
@@ -62,6 +64,16 @@ image_app.command("remove")(command(images.remove))
 token_app.command("create")(command(tokens.create))
 token_app.command("list")(command(tokens.show))
 token_app.command("revoke")(command(tokens.revoke))
+schedule_app.command("list")(command(schedules.show_all))
+schedule_app.command("show")(command(schedules.show))
+schedule_app.command("run")(command(schedules.run))
+schedule_app.command("pause")(command(schedules.pause))
+schedule_app.command("resume")(command(schedules.resume))
+schedule_app.command("next")(command(schedules.coming))
+schedule_app.command("log")(command(schedules.log))
+schedule_app.command("kill")(command(schedules.kill))
+schedule_app.command("backfill")(command(schedules.backfill))
+app.add_typer(schedule_app, name="schedule")
 app.add_typer(image_app, name="image")
 app.add_typer(token_app, name="token")
 

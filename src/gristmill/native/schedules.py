@@ -184,14 +184,16 @@ class ScheduleRoutes(Controller):
         house: TheHouse,
         reader: Caller,
         schedule: ScheduleNumber,
-        state: Annotated[StateWord | None, QueryParameter(description="how far they came")] = None,
+        progress: Annotated[
+            StateWord | None, QueryParameter(name="state", description="how far they came")
+        ] = None,
         limit: Limit = DEFAULT_PAGE,
         offset: Offset = 0,
     ) -> wire.RunPage:
         """Return runs: those that returned, newest first, then started, claimed, scheduled ones."""
         await house.schedule_access.see(reader, schedule)
         wanted = RunFilter(
-            schedule_ids={schedule}, state=None if state is None else RunState(state)
+            schedule_ids={schedule}, state=None if progress is None else RunState(progress)
         )
         page = await house.runs.list(wanted, offset, limit)
         return wire.RunPage([_run(view) for view in page.items], page.total)
