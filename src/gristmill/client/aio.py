@@ -5,8 +5,9 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx2
 import msgspec
