@@ -66,7 +66,8 @@ def make_run(turn: Turn, row: ScheduleRow, wanted: Wanted) -> Run:
     if not wanted.manual:
         row.base_at, row.base_shift = due_at, wanted.due.shift.total_seconds()
         turn.progressed(row)
-    if begins <= turn.now:
+    # Time went on since the turn began, and the job may be due by the clock it was added at.
+    if begins <= turn.core.queue.chance.now():
         turn.nudge(row.id)
     return run
 

@@ -62,7 +62,9 @@ class Staff:
         enabled = [self.all[number] for number in workers if self.all[number].enabled]
         awake = [one for one in enabled if one.responsive(self._rules, self._now)]
         free = [one for one in awake if self._has_room(one)]
-        return free or awake or enabled
+        # Who has answered is surer to be there than who has only not had the time to.
+        known = [one for one in free if one.contact.answered_at is not None]
+        return known or free or awake or enabled
 
     def _has_room(self, one: Colleague) -> bool:
         return one.contact.slots is None or self._load[one.id] < one.contact.slots
