@@ -55,7 +55,7 @@ def test_writing() -> None:
     assert write_moment(None, AMSTERDAM) is None
 
 
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)))
+@given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)))
 def test_microseconds_survive(moment: datetime) -> None:
     text = moment.isoformat()
     assert write_moment(read_moment(text, ZoneInfo("UTC")), ZoneInfo("UTC")) == text

@@ -2,6 +2,7 @@
 
 from gristmill.dialects.job_runner.errors import unauthorized
 from gristmill.dialects.job_runner.exchange import Request
+from gristmill.dialects.job_runner.greeter import Greeter
 from gristmill.dialects.job_runner.reach import Reach, reach_of_user, reach_of_worker
 from gristmill.dialects.job_runner.sessions import SESSION_COOKIE, Sessions, is_own_request
 from gristmill.dialects.job_runner.signature import Signature, find_signature, is_signed
@@ -16,8 +17,8 @@ SESSION_WRITES = frozenset(
 class Access:
     """Verifies callers."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, sessions: Sessions, greeter: Greeter) -> None:
+        self._sessions, self._greeter = sessions, greeter
 
     async def identify(self, request: Request, resource: str, snapshot: Snapshot) -> Reach:
         """Load the body and return what the caller may touch. Raises RefusedError.
@@ -42,6 +43,7 @@ class Access:
         await request.load()
         if not is_signed(request, signature.digest, worker.secret):
             raise unauthorized()
+        self._greeter.heard(worker)
         return reach_of_worker(snapshot, worker)
 
     def _person(self, request: Request, snapshot: Snapshot) -> Reach:

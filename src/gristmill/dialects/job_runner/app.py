@@ -9,6 +9,7 @@ from gristmill.dialects.job_runner.access import Access
 from gristmill.dialects.job_runner.context import Shelf
 from gristmill.dialects.job_runner.declared import Groups, Pools, Projects, Templates
 from gristmill.dialects.job_runner.exchange import App, Scope
+from gristmill.dialects.job_runner.greeter import Greeter
 from gristmill.dialects.job_runner.jobs import Jobs
 from gristmill.dialects.job_runner.kill_requests import KillRequests
 from gristmill.dialects.job_runner.pages import Pages
@@ -61,7 +62,7 @@ class JobRunner:
         sessions = Sessions(house.chance)
         self.app: App = Routes(
             house.directory,
-            Access(sessions),
+            Access(sessions, Greeter(house.board, house.chance)),
             Pages(house.users, sessions),
             _shelves(house),
             self.relay,

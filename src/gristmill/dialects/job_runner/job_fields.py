@@ -9,7 +9,7 @@ from gristmill.dialects.job_runner.bodies import Fields
 from gristmill.dialects.job_runner.context import Document
 from gristmill.dialects.job_runner.errors import RefusedError, bad, refusal
 from gristmill.dialects.job_runner.uris import optional_uri, uri, uris
-from gristmill.domain.declared import Address, Every
+from gristmill.domain.declared import Address, Every, Title
 from gristmill.domain.errors import ConflictError, GristmillError, InvalidInputError
 from gristmill.services.schedules.book import ScheduleView
 from gristmill.services.schedules.defining import ScheduleChange
@@ -74,6 +74,8 @@ def to_change(fields: Fields, known: ScheduleView | None) -> ScheduleChange:
 
 
 def _check(fields: Fields) -> None:
+    if "title" in fields:
+        _check_title(fields["title"])
     most = fields.get("disable_enqueue_after_fails")
     if most is not None and not 0 <= most <= LONGEST_INTERVAL:
         raise bad("disable_enqueue_after_fails", f"{most} is not from 0 to {LONGEST_INTERVAL}")
@@ -85,6 +87,13 @@ def _check(fields: Fields) -> None:
             msgspec.convert(line, Address)
         except msgspec.ValidationError:
             raise bad("notification_addresses", f"{line[:80]!r} is no mail address") from None
+
+
+def _check_title(title: str) -> None:
+    try:
+        msgspec.convert(title, Title)
+    except msgspec.ValidationError:
+        raise bad("title", "has 1 to 255 characters, and no line breaks or the like") from None
 
 
 def _every(fields: Fields, known: ScheduleView | None) -> Every | UnsetType | None:

@@ -11,14 +11,12 @@ import zmq
 import zmq.asyncio
 
 from gristmill.dialects.job_runner.events import LONGEST_EVENT, Echoes, read_event, write_event
+from gristmill.dialects.job_runner.greeter import SETTLING
 from gristmill.dialects.job_runner.relay import Relay
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import InvalidInputError
 from gristmill.services.schedules.board import Board, Offer
 from gristmill.services.waiting import pause
-
-SETTLING = 2.0
-"""Seconds workers need after the socket is bound to find it; what is sent before is lost."""
 
 EVENT_TOPIC = b"worker.event"
 MOST_QUEUED = 100_000
@@ -77,7 +75,6 @@ class Sockets:
         assert self._context is not None
         bound = self._context.socket(kind)
         bound.setsockopt(zmq.LINGER, 0)
-        bound.setsockopt(zmq.IPV6, 1)
         bound.setsockopt(zmq.TCP_KEEPALIVE, 1)
         if kind == zmq.PUB:
             bound.setsockopt(zmq.SNDHWM, MOST_QUEUED)
@@ -86,7 +83,9 @@ class Sockets:
             bound.setsockopt(zmq.MAXMSGSIZE, LONGEST_EVENT)
             bound.setsockopt(zmq.SUBSCRIBE, EVENT_TOPIC)
         try:
-            bound.bind(_endpoint(where))
+            endpoint = _endpoint(where)
+            bound.setsockopt(zmq.IPV6, "[" in endpoint)
+            bound.bind(endpoint)
         except (zmq.ZMQError, OSError) as error:
             raise InvalidInputError(
                 f"cannot listen on {where.host}:{where.port} (--{where.setting}): {error}; "
