@@ -1,4 +1,4 @@
-"""Our own agents serve pools: they get runs through the queue, and the runs are stamped for them."""
+"""Our own agents serve pools: runs come to them through the queue, and are stamped for them."""
 
 from pathlib import Path
 

@@ -155,9 +155,7 @@ def test_what_was_missed_is_made_up_for_as_the_policy_says(
     database_url: str, tmp_path: Path, policy: str, left: int
 ) -> None:
     async def story(town: Town) -> None:
-        nightly = await town.schedule(
-            first_run=when(town.clock, 60), every=HOURLY, catch_up=policy
-        )
+        nightly = await town.schedule(first_run=when(town.clock, 60), every=HOURLY, catch_up=policy)
         # The server is away: nothing is done meanwhile.
         town.clock.go(60 + 4 * HOUR + 1)
         await town.settle()
@@ -249,9 +247,7 @@ def test_a_changed_interval_counts_from_the_last_time(database_url: str, tmp_pat
     async def story(town: Town) -> None:
         nightly = await town.schedule(first_run=when(town.clock), every=HOURLY)
         run = (await town.runs_of(nightly))[0].id
-        await town.schedules.change(
-            nightly, ScheduleChange(every=Every(count=1, unit="day"))
-        )
+        await town.schedules.change(nightly, ScheduleChange(every=Every(count=1, unit="day")))
         await town.do(run)
         following = (await town.runs_of(nightly, state="scheduled"))[0].id
         await town.go(HOUR)

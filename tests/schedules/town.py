@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gristmill.domain.runs import RunChange
 from gristmill.domain.state import JobState
 from gristmill.services.declarations import Declarations
 from gristmill.services.keyring import open_keyring
-from gristmill.services.schedules.board import Offer, RunEvent
 from gristmill.services.schedules.book import Schedules
 from gristmill.services.schedules.core import ScheduleCore
 from gristmill.services.schedules.declared import DeclaredFollower
@@ -26,6 +25,7 @@ from gristmill.store.database import Database, Transaction, open_database
 from tests.services.audit import audit
 from tests.services.mill import EVERYBODY, Clock, FakeAgent, Mill
 
+T = TypeVar("T")
 Story = Callable[["Town"], Awaitable[None]]
 
 DECLARED = """
@@ -181,13 +181,13 @@ class Town(Mill):
 
     def happened(self) -> list[tuple[str, str, int]]:
         """What onlookers were told since the last look."""
-        return [tuple(event) for event in _drain(self.events_told)]
+        return [(one.kind, one.event, one.number) for one in _drain(self.events_told)]
 
     async def job(self, run: int) -> JobState:
         return (await self.listing.get(EVERYBODY, run)).row.head.state
 
 
-def _drain(queue: "asyncio.Queue[Any]") -> "list[Offer | RunEvent]":
+def _drain(queue: "asyncio.Queue[T]") -> "list[T]":
     return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
