@@ -134,8 +134,8 @@ def test_a_run_from_beginning_to_end(worker: Worker) -> None:
     worker.patch(child["resource_uri"], {"enqueue_dts": NOW, "worker": me})
     worker.patch(child["resource_uri"], {"start_dts": NOW})
     worker.patch(child["resource_uri"], {"return_dts": NOW, "return_success": False})
-    (failed,) = worker.objects("run/?state=completed_with_errors&job__title=child&limit=1")
-    assert failed["resource_uri"] == child["resource_uri"]
+    failed = worker.objects("run/?state=completed_with_errors&job__title=child")
+    assert child["resource_uri"] in [one["resource_uri"] for one in failed]
 
 
 def test_a_kill_request(worker: Worker) -> None:

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEARS = range(1900, 9000)
+"""Far enough from where calendars end that every zone has such a moment."""
+
 _MOMENT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
-_SECOND = timedelta(seconds=1)
 
 
 def write_moment(moment: float | None, zone: ZoneInfo) -> str | None:
@@ -34,10 +36,9 @@ def read_moment(text: str, zone: ZoneInfo) -> float:
     microsecond = int((fraction or "").ljust(6, "0")[:6])
     clock = (int(hour or 0), int(minute or 0), int(second or 0), microsecond)
     moment = datetime(int(year), int(month), int(day), *clock, tzinfo=_zone(offset, zone))
-    try:
-        return (moment - EPOCH) // timedelta(microseconds=1) / 1e6
-    except OverflowError as error:
-        raise ValueError(text) from error
+    if not YEARS.start <= moment.year < YEARS.stop:
+        raise ValueError(text)
+    return (moment - EPOCH) // timedelta(microseconds=1) / 1e6
 
 
 def _zone(offset: str | None, zone: ZoneInfo) -> timezone | ZoneInfo:
