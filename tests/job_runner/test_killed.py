@@ -48,7 +48,7 @@ class Life:
         """Return once the run is offered."""
         wanted = {"action": "enqueue", "run_id": int(run.split("/")[-2])}
         while True:
-            assert self._subscriber.poll(LIMIT * 1000)
+            assert self._subscriber.poll(round(LIMIT * 1000))
             if json.loads(self._subscriber.recv_multipart()[1]) == wanted:
                 return
 
