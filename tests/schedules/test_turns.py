@@ -260,6 +260,19 @@ def test_offers_are_repeated_and_then_go_to_another_worker(
     play(database_url, tmp_path, story)
 
 
+def test_an_offer_leaves_a_worker_that_is_switched_off(database_url: str, tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        nightly = await town.schedule(first_run=when(town.clock))
+        run = (await town.only(nightly)).id
+        ((_, key, _),) = town.calls()
+        name, other = {"k1": ("w1", "k2"), "k2": ("w2", "k1")}[key]
+        await town.declarations.apply(f"workers: [{{name: {name}, enabled: false}}]")
+        await town.settle()
+        assert town.calls() == [("enqueue", other, run)]
+
+    play(database_url, tmp_path, story)
+
+
 def test_workers_without_a_free_slot_are_offered_nothing_while_others_have_one(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -75,7 +75,8 @@ class Board:
         if run not in self.standing:
             self.standing[run] = standing
             self.say_again(run)
-            self.something.set()
+            if standing.worker_id is not None:
+                self.something.set()
 
     def say_again(self, run: int) -> None:
         """Call the worker that the run is offered to."""

@@ -87,7 +87,7 @@ def _begin(turn: Turn, row: ScheduleRow, run: Run) -> bool:
 
 
 def _is_served(turn: Turn, row: ScheduleRow) -> bool:
-    return row.pool_agents or any(worker.enabled for worker in turn.workers(row.pool_id))
+    return row.pool_agents or bool(_enabled(turn, row))
 
 
 def _is_skipped(turn: Turn, row: ScheduleRow, run: Run) -> bool:
@@ -107,7 +107,7 @@ def _skip(turn: Turn, row: ScheduleRow, run: Run) -> None:
 
 def _spread(turn: Turn, row: ScheduleRow, run: Run) -> bool:
     """Put a run for each worker and each of our agents in the place of one; say if any is there."""
-    workers = [worker.id for worker in turn.workers(row.pool_id) if worker.enabled]
+    workers = _enabled(turn, row)
     nodes = [agent.row.node for agent in _agents(turn, row)] if row.pool_agents else []
     if not workers and not nodes:
         return False
@@ -149,20 +149,29 @@ def open_run(turn: Turn, row: ScheduleRow, run: Run, head: JobHead, node: str = 
 
 
 def _offer(turn: Turn, row: ScheduleRow, run: Run) -> None:
-    if run.id in turn.core.board.standing:
-        return
-    ids = [run.worker_id] if run.worker_id is not None else []
-    if not ids:
-        ids = [worker.id for worker in turn.workers(row.pool_id) if worker.enabled]
-    known = [number for number in ids if number in turn.staff.all] if ids else []
-    if run.worker_id is not None and known:
-        best = [turn.staff.all[run.worker_id]]
-    else:
-        best = turn.staff.rank(known) if known else []
-    now = turn.core.queue.chance.monotonic()
-    standing = Standing(row.id, row.pool_id, None, "", run.worker_id is not None, now)
-    if best:
-        chosen = turn.core.queue.chance.random.choice(best)
+    """Offer a run to one worker of its pool; it stays with that one while it is there."""
+    workers = [run.worker_id] if run.worker_id is not None else _enabled(turn, row)
+    standing = turn.core.board.standing.get(run.id)
+    if standing is not None:
+        if standing.worker_id in workers or not workers:
+            return
+        turn.withdraw(run)
+    turn.offer(run, _standing(turn, row, run, workers))
+
+
+def _enabled(turn: Turn, row: ScheduleRow) -> list[int]:
+    return [worker.id for worker in turn.workers(row.pool_id) if worker.enabled]
+
+
+def _standing(turn: Turn, row: ScheduleRow, run: Run, workers: list[int]) -> Standing:
+    chance = turn.core.queue.chance
+    standing = Standing(
+        row.id, row.pool_id, None, "", run.worker_id is not None, chance.monotonic()
+    )
+    known = [number for number in workers if number in turn.staff.all] if workers else []
+    if known:
+        best = [turn.staff.all[known[0]]] if standing.fixed else turn.staff.rank(known)
+        chosen = chance.random.choice(best)
         turn.staff.offered(chosen.id)
         standing.worker_id, standing.api_key = chosen.id, chosen.api_key
-    turn.offer(run, standing)
+    return standing

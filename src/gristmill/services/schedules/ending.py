@@ -1,6 +1,5 @@
 """A run has returned: what that means for its schedule, its children, and people."""
 
-from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.runs import Run
 from gristmill.domain.state import JobState
 from gristmill.services.queue.external import Told, bring
@@ -79,8 +78,7 @@ def write_log(turn: Turn, run: Run, content: bytes | None, attempt: int | None =
     """Give a run its log. attempt: the log is the output of that attempt of the job."""
     if run.id not in logged(turn.tx, [run.id]):
         row = turn.schedule(run.schedule_id)
-        if row is None:
-            raise InvalidInputError(f"run {run.id} has no schedule any more", "run")
-        row.logs += 1
-        turn.progressed(row)
+        if row is not None:
+            row.logs += 1
+            turn.progressed(row)
     put_log(turn.tx, RunLog(run.id, run.schedule_id, attempt, content))

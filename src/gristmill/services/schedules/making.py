@@ -131,8 +131,10 @@ def _with_jitter(turn: Turn, row: ScheduleRow, due_at: float) -> float:
     if not row.jitter:
         return due_at
     chance: Chance = turn.core.queue.chance
-    later = from_epoch(due_at) + timedelta(seconds=chance.random.random() * row.jitter)
     rhythm = turn.rhythm(row)
-    if rhythm is not None and in_window(rhythm, later):
+    try:
+        later = from_epoch(due_at) + timedelta(seconds=chance.random.random() * row.jitter)
+        excluded = rhythm is not None and in_window(rhythm, later)
+    except OverflowError:
         return due_at
-    return to_epoch(later)
+    return due_at if excluded else to_epoch(later)

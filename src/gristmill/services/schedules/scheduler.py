@@ -107,13 +107,14 @@ class Scheduler:
     async def say_again(self) -> None:
         """Repeat every open call; an offer that stood for long goes to another worker."""
         board, rules = self._core.board, self._core.rules
-        if not board.standing and not board.kills:
+        called = {run: one for run, one in board.standing.items() if one.worker_id is not None}
+        if not called and not board.kills:
             board.something.clear()
             return
         now = self._core.queue.chance.monotonic()
         stale = {
             run: standing
-            for run, standing in board.standing.items()
+            for run, standing in called.items()
             if not standing.fixed and now - standing.since >= rules.offer_patience
         }
         if stale:
