@@ -1,5 +1,7 @@
 """/v1/schedules: look, make, change, run, pause, backfill; their runs, logs and ends."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -85,7 +87,8 @@ class ScheduleRoutes(Controller):
         template = await house.schedule_access.template(writer, new.project, new.template)
         change = await _change(house, new, template)
         first = None if new.first_run is None else new.first_run.timestamp()
-        number = await house.schedules.create(change, first_run=first)
+        with _wire_names():
+            number = await house.schedules.create(change, first_run=first)
         return await _detail(house, await house.schedules.get(number))
 
     @get("/{schedule:int}", summary="One schedule")
@@ -112,7 +115,9 @@ class ScheduleRoutes(Controller):
             template = await house.schedule_access.template(
                 writer, view.project_name, fields.template
             )
-        await house.schedules.change(schedule, await _change(house, fields, template))
+        change = await _change(house, fields, template)
+        with _wire_names():
+            await house.schedules.change(schedule, change)
         return await _detail(house, await house.schedules.get(schedule))
 
     @post("/{schedule:int}/pause", status_code=200, summary="Switch a schedule off")
@@ -222,6 +227,15 @@ class ScheduleRoutes(Controller):
         if view.schedule_id != schedule:
             raise NotFoundError(f"there is no run {run} of schedule {schedule}")
         return wire.KillAsked(await house.kills.create(run))
+
+
+@contextmanager
+def _wire_names() -> Iterator[None]:
+    """Let errors name fields as they are called here."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error), error.field.removesuffix("_id")) from error
 
 
 async def _switch(house: House, who: Caller, schedule: int, *, on: bool) -> wire.ScheduleDetail:

@@ -90,16 +90,15 @@ def done_runs(
 ) -> list[Run]:
     """Return completed runs of these schedules, newest first. success: None for any."""
     page: dict[str, Any] = {"skip": skip, "most": most}
+    any_outcome, one_outcome = "list_done_runs", "list_done_runs_by_success"
     if len(schedules) == 1:
+        any_outcome, one_outcome = "list_done_runs_of", "list_done_runs_of_by_success"
         page["schedule"] = schedules[0]
-        name = "list_done_runs_of"
     else:
         page["ids"] = tx.array(schedules)
-        name = "list_done_runs"
-    if success is not None:
-        page["success"] = success
-        name += "_by_success"
-    return [_run(row) for row in tx.all(name, **page)]
+    if success is None:
+        return [_run(row) for row in tx.all(any_outcome, **page)]
+    return [_run(row) for row in tx.all(one_outcome, success=success, **page)]
 
 
 def _by_ids(tx: Transaction, statement: str, ids: Sequence[int]) -> dict[int, Run]:
