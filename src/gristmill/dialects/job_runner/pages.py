@@ -1,5 +1,6 @@
 """The login form and its way out; the only pages of this interface."""
 
+import asyncio
 from html import escape
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl, quote
@@ -25,6 +26,9 @@ LARGEST_FORM = 16_384
 MOST_FIELDS = 20
 CSRF_LIFETIME = 364 * 86400
 FORM_TYPE = "application/x-www-form-urlencoded"
+MOST_CHECKS = 2
+"""Passwords checked at a time: each check is slow on purpose, and must not slow down the rest."""
+
 TOKEN_LENGTH = range(16, 129)
 """Characters of a form token that we take back from a cookie."""
 
@@ -53,6 +57,7 @@ class Pages:
 
     def __init__(self, users: Users, sessions: Sessions) -> None:
         self._users, self._sessions = users, sessions
+        self._checking = asyncio.Semaphore(MOST_CHECKS)
 
     async def log_in(self, request: Request) -> Answer:
         """Show the form, or take it and give a session. Raises RefusedError."""
@@ -65,9 +70,9 @@ class Pages:
             return _html(403, "<p>The form is not from this server: load the page again.</p>")
         wanted = form.get("next", "")
         try:
-            who = await self._users.verify_password(
-                form.get("username", ""), form.get("password", "")
-            )
+            name, password = form.get("username", ""), form.get("password", "")
+            async with self._checking:
+                who = await self._users.verify_password(name, password)
         except NotAuthenticatedError:
             return self._form(request, wanted, _WRONG)
         self._sessions.close(request.cookies.get(SESSION_COOKIE, ""))
