@@ -187,7 +187,8 @@ def save_kill_request(tx: Transaction, request: KillRequest) -> None:
 def delete_schedule_runs(tx: Transaction, schedule: int) -> None:
     """Delete all runs of a schedule with their logs and kill requests; the jobs stay."""
     for statement in (
-        "delete_runs_of_schedule",
+        "delete_open_runs_of_schedule",
+        "delete_done_runs_of_schedule",
         "delete_run_logs_of_schedule",
         "delete_kill_requests_of_schedule",
     ):

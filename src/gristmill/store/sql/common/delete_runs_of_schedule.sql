@@ -1,1 +1,0 @@
-delete from run where schedule_id = :schedule
