@@ -143,7 +143,7 @@ def test_groups_decide_who_sees_and_who_operates(place: Place, project: str) -> 
     assert operator.post(f"{path}/run").status_code == 201
     changes = [("patch", path), ("post", f"{path}/pause"), ("post", f"{path}/run")]
     for method, where in changes:
-        body = {"json": {}} if method == "patch" else {}
+        body: dict[str, Any] = {"json": {}} if method == "patch" else {}
         assert error_of(getattr(viewer, method)(where, **body))["code"] == "not_permitted"
         assert error_of(getattr(other, method)(where, **body))["code"] == "not_found"
     assert error_of(other.get(path))["code"] == "not_found"

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from structlog.testing import capture_logs
+
 from gristmill.domain.runs import RunChange
 from gristmill.domain.state import JobState
 from gristmill.services.declarations import Declarations
@@ -211,7 +213,10 @@ def play(url: str, folder: Path, story: Story, **rules: Any) -> None:
         finally:
             database.close()
 
-    asyncio.run(act())
+    with capture_logs() as said:
+        asyncio.run(act())
+    # The scheduler goes on when one schedule fails it; a test must not.
+    assert [line for line in said if line["log_level"] == "error"] == []
     audit(url)
 
 

@@ -144,6 +144,10 @@ def open_run(turn: Turn, row: ScheduleRow, run: Run, head: JobHead, node: str = 
         except InvalidInputError as error:
             fail_run(turn, run, f"the script cannot be run: {error}")
             return
+    if head.state is JobState.DELAYED:
+        # A copy of a run that a person brought forward: its own time has not come.
+        head.ready_at = None
+        turn.ledger.hold(head)
     turn.ledger.release(head)
     _offer(turn, row, run)
 
