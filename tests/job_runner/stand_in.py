@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 import psutil
 import zmq
 
+from tests.e2e.harness import LIMIT
 from tests.job_runner.talk import Json, Worker
 
 VERSION = "2.1.2"
@@ -41,7 +42,7 @@ class StandIn:
         self._runs: SimpleQueue[Json] = SimpleQueue()
         self._events: SimpleQueue[Json] = SimpleQueue()
         targets = [self._listen, self._publish, *[self._execute] * slots]
-        self._threads = [threading.Thread(target=target) for target in targets]
+        self._threads = [threading.Thread(target=target, daemon=True) for target in targets]
 
     def start(self) -> None:
         """Give back what an earlier life held, then begin to listen."""
@@ -53,7 +54,8 @@ class StandIn:
         """End every thread."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(LIMIT)
+            assert not thread.is_alive(), thread.name
 
     def _clean_up(self) -> None:
         for state in ("in_queue", "started"):

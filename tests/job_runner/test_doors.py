@@ -64,7 +64,7 @@ def test_sessions_over_tls(start: Start) -> None:
     context = ssl.create_default_context(cafile=server.home / "ca.pem")
     worker = Worker(server.url_https, "blue-heron", SECRET, verify=context)
     uri = worker.titled("job", "first")["resource_uri"]
-    here = {"headers": {"Referer": f"{server.url_https}/project/1/jobs/"}}
+    here: dict[str, Any] = {"headers": {"Referer": f"{server.url_https}/project/1/jobs/"}}
     bob = Person(server.url_https, "bob", verify=context, **here)
     assert bob.reply.status_code == 302
     assert all("secure" in value.lower() for value in bob.reply.headers.get_list("set-cookie"))

@@ -35,7 +35,7 @@ schedules:
   - {{name: bad, project: etl, template: sh, pool: one, script: "echo no; exit 3"}}
   - {{name: after-bad, project: etl, template: sh, pool: one, parent: bad}}
   - {{name: shebangless, project: etl, template: raw, pool: one, script: echo hello}}
-  - {{name: long, project: etl, template: sh, pool: one, script: "echo begun; sleep 1000"}}
+  - {{name: long, project: etl, template: sh, pool: one, script: "echo begun; exec sleep 1000"}}
   - name: everywhere
     project: etl
     template: sh
@@ -72,8 +72,9 @@ class Works:
         self.server.client().apply(WORLD)
         self.a = self._talk(stack, "blue-heron", SECRET)
         self.b = self._talk(stack, "blue-heron-2", SECRET + "2")
-        for talk in (self.a, self.b):
-            make = RealWorker if kind == "real" else StandIn
+        make = RealWorker if kind == "real" else StandIn
+        for api_key, secret in (("blue-heron", SECRET), ("blue-heron-2", SECRET + "2")):
+            talk = self._talk(stack, api_key, secret)
             worker = make(talk, self.broadcast, self.events, folder)
             stack.callback(worker.stop)
             worker.start()
