@@ -44,7 +44,7 @@ class Walk:
             self.agent_works, self.agent_works, self.by_hand, self.switch, self.cancel, self.retry,
             self.kill, self.silence,
         )  # fmt: skip
-        with contextlib.suppress(REFUSALS):
+        with contextlib.suppress(*REFUSALS):
             await self.random.choice(acts)()
         if self.random.random() < 0.7:
             await self.town.settle()
