@@ -112,6 +112,10 @@ def test_the_document_names_each_schema_and_error() -> None:
 
 
 def test_every_example_in_the_document_is_accepted(place: Place) -> None:
+    declared = "pools: [{name: default}]\nprojects: [{name: etl, pools: [default]}]\n"
+    declared += "templates: [{name: bash, project: etl}]"
+    yaml = {"Content-Type": "application/yaml"}
+    assert place.admin.post("/v1/apply", content=declared, headers=yaml).status_code == 200
     for path, item in openapi_document()["paths"].items():
         for media_type, content in _body_of(item).items():
             for name, example in content["examples"].items():

@@ -26,6 +26,7 @@ from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
 from gristmill.agent.sandbox import FailedError, Sandbox, dress
 from gristmill.agent.sandboxes import Sandboxes
+from gristmill.agent.scripts import SCRIPT_DESCRIPTOR, open_script
 from gristmill.agent.slots import Keep, Scratch, Slots
 from gristmill.agent.spawning import Descriptors, Helpers, spawn
 from gristmill.agent.steps import (
@@ -111,7 +112,7 @@ class Runner:
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
         self._mounts = mounts
-        self._chance, self._on_change = chance, on_change
+        self._chance, self.changed = chance, on_change
         self._outputs, self._keep = outputs, keep
         self._helpers, self._sandboxes = helpers, sandboxes
         self._entrance = Entrance(scratch, sandboxes, chance)
@@ -130,10 +131,6 @@ class Runner:
                 need = lease.need or need_of(spec.resources)
                 self.waitlist.add(Member(lease, spec, need, self._chance.monotonic()))
         self.fill()
-
-    def changed(self) -> None:
-        """Say that something is worth reporting."""
-        self._on_change()
 
     def fill(self) -> None:
         """Start waiting members while there is room."""
@@ -164,13 +161,13 @@ class Runner:
         stale = self.waitlist.take_stale(self._chance.monotonic())
         if stale:
             self.returned.extend(member.held for member in stale)
-            self._on_change()
+            self.changed()
 
     def give_back(self) -> None:
         """Return to the server what has not begun."""
         self.returned.extend(member.held for member in self.waitlist)
         self.waitlist = Waitlist()
-        self._on_change()
+        self.changed()
 
     def kill(self, key: Key, cause: str = CANCELLED_BY_USER) -> None:
         """End a member, all of it, and report cause as the reason."""
@@ -203,7 +200,7 @@ class Runner:
         """Note that a member says its work is done; the server tells the others of its gang."""
         self.wind_down(member.key)
         self.goals.append(member.held)
-        self._on_change()
+        self.changed()
 
     def wind_down(self, key: Key) -> None:
         """Give a member its grace to leave; from now on it succeeds however it ends."""
@@ -425,8 +422,13 @@ class Runner:
         slot = member.slot
         assert slot is not None
         words, env, cwd = self._runtimes.prepare(member, step)
-        stdout, stderr = slot.stdout.descriptor, slot.stderr.descriptor
+        stdout = slot.stdout.descriptor
+        stderr = stdout if member.spec.merge_output else slot.stderr.descriptor
         member.step_began = self._chance.monotonic()
+        if step.script is not None:
+            with open_script(step.script) as script:
+                streams = Descriptors(self._null, stdout, stderr)
+                return spawn(words, env, cwd, streams, (script, SCRIPT_DESCRIPTOR))
         if step.tee is None:
             return spawn(words, env, cwd, Descriptors(self._null, stdout, stderr))
         sandbox = member.sandbox
@@ -444,7 +446,7 @@ class Runner:
         member.first_pid = member.pid
         self._journal.began(member.held)
         self.untold.add(member.key)
-        self._on_change()
+        self.changed()
 
     def _could_not_run(self, member: Member, error: Exception) -> None:
         if member.current is not None and member.current.task is None:
@@ -570,7 +572,7 @@ class Runner:
             if not self.running:
                 self.busy.clear()
                 self.idle.set()
-        self._on_change()
+        self.changed()
 
     def _release(self, member: Member) -> None:
         self.free.give(member.need)

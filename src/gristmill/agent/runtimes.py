@@ -9,6 +9,7 @@ from gristmill.agent.member import Member
 from gristmill.agent.mpi import launcher, mpi_words
 from gristmill.agent.sandbox import HOME as INSIDE
 from gristmill.agent.sandbox import TMP
+from gristmill.agent.scripts import script_words
 from gristmill.agent.steps import Step, describe, resolve_home
 from gristmill.containers.engines import pull_call, resolve
 from gristmill.containers.images import Image, ImageLease, ImageStore
@@ -95,12 +96,13 @@ class Runtimes:
             return self._in_container(member, step, step.image)
         if step.words and step.kind in MPI_KINDS:
             return self._mpi_on_host(member, step)
+        if step.script is not None:
+            return script_words(step.script), _environment(member, step), _workdir(member, step)
         if not step.words:
             raise CannotRunError(
                 IMAGE_UNAVAILABLE, f"{describe(step)} cannot run without a container engine"
             )
-        env = {**member.env, **step.env} if step.env else member.env
-        return list(step.words), env, _workdir(member, step)
+        return list(step.words), _environment(member, step), _workdir(member, step)
 
     def _in_container(
         self, member: Member, step: Step, reference: str
@@ -157,6 +159,10 @@ class Runtimes:
                     self._engine.cleanup(token)
             shutil.rmtree(member.engine_folder, ignore_errors=True)
             member.engine_folder = None
+
+
+def _environment(member: Member, step: Step) -> dict[str, str]:
+    return {**member.env, **step.env} if step.env else member.env
 
 
 def _token(member: Member, step: Step) -> str:

@@ -17,6 +17,7 @@ from gristmill.cli import (
     logs,
     metrics,
     objects,
+    schedules,
     serve,
     submit,
     tokens,
@@ -44,6 +45,7 @@ object_app = typer.Typer(help="Files kept on the server.")
 token_app = typer.Typer(help="Access tokens.")
 metrics_app = typer.Typer(help="Measurements of runs.")
 workflow_app = typer.Typer(help="Jobs that wait for one another, as one.")
+schedule_app = typer.Typer(help="Scripts that run at their times, by hand, or after others.")
 
 VERBATIM = {
     "allow_extra_args": True,
@@ -78,6 +80,16 @@ token_app.command("create")(command(tokens.create))
 token_app.command("list")(command(tokens.show))
 token_app.command("approve")(command(tokens.approve))
 token_app.command("revoke")(command(tokens.revoke))
+schedule_app.command("list")(command(schedules.show_all))
+schedule_app.command("show")(command(schedules.show))
+schedule_app.command("run")(command(schedules.run))
+schedule_app.command("pause")(command(schedules.pause))
+schedule_app.command("resume")(command(schedules.resume))
+schedule_app.command("next")(command(schedules.coming))
+schedule_app.command("log")(command(schedules.log))
+schedule_app.command("kill")(command(schedules.kill))
+schedule_app.command("backfill")(command(schedules.backfill))
+app.add_typer(schedule_app, name="schedule")
 app.add_typer(image_app, name="image")
 app.add_typer(object_app, name="object")
 app.add_typer(token_app, name="token")

@@ -23,6 +23,7 @@ from gristmill.native.jobs import JobRoutes
 from gristmill.native.metrics import MetricRoutes
 from gristmill.native.objects import KeyValueRoutes, LoginRoutes, ObjectRoutes, UsageRoutes
 from gristmill.native.openapi import describe
+from gristmill.native.schedules import ScheduleRoutes
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.native.workflows import WorkflowRoutes
 from gristmill.services.house import House
@@ -45,6 +46,7 @@ ROUTES = (
     KeyValueRoutes,
     UsageRoutes,
     LoginRoutes,
+    ScheduleRoutes,
     health.healthz,
     health.readyz,
     health.metrics,

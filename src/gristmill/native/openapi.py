@@ -7,7 +7,7 @@ import msgspec
 from litestar import Litestar
 
 from gristmill.domain.job import JobSpec
-from gristmill.native import metric_wire, wire
+from gristmill.native import metric_wire, schedule_wire, wire
 
 Json = dict[str, Any]
 
@@ -36,7 +36,7 @@ _SHAPES = (
     JobSpec,
     *(
         shape
-        for module in (wire, metric_wire)
+        for module in (wire, metric_wire, schedule_wire)
         for shape in vars(module).values()
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     ),
@@ -60,7 +60,7 @@ def describe(app: Litestar) -> Json:
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if method in {"get", "post", "put", "delete"}:
+            if method in {"get", "post", "put", "patch", "delete"}:
                 yield path, operation
 
 

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gristmill.server.setting_kinds import (
     CORES,
     FOLDER,
+    LISTEN,
     SWITCH,
     TEXT,
+    TIMEZONE,
     URL,
     WORD,
+    Address,
     Kind,
     choice,
     count,
@@ -205,4 +209,28 @@ class ProminenceSection(msgspec.Struct, frozen=True, kw_only=True):
     exec: Annotated[bool, Declared(SWITCH, "true", "let owners run commands inside their jobs")]
     snapshots: Annotated[
         bool, Declared(SWITCH, "true", "let owners take files out of their running jobs")
+    ]
+
+
+class JobRunnerSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The Job-Runner interface, and the schedules behind it."""
+
+    timezone: Annotated[
+        ZoneInfo, Declared(TIMEZONE, "UTC", "time zone of schedules and of moments on the wire")
+    ]
+    health_interval: Annotated[
+        float,
+        Declared(seconds(1, DAY), "300s", "how often external workers are pinged and looked after"),
+    ]
+    broadcast: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where workers subscribe to offers over ZeroMQ; usual port 5556"),
+    ]
+    events: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where workers publish events over ZeroMQ; usual port 5555"),
+    ]
+    websocket: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where dashboards follow events; usual port 5000"),
     ]

@@ -34,6 +34,7 @@ from gristmill.server.setting_sections import (
     DAY,
     AgentSettings,
     Declared,
+    JobRunnerSection,
     MlbenchSection,
     ObjectsSection,
     OidcSection,
@@ -163,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wr: WrSection
     mlbench: MlbenchSection
     prominence: ProminenceSection
+    job_runner: JobRunnerSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gristmill.domain.clock import Chance
 from gristmill.services.keyring import SecretBox
@@ -15,12 +16,17 @@ from gristmill.store.workflows import Nodes, WorkflowRow
 
 OnWorkflowEnd = Callable[[Transaction, WorkflowRow], None]
 
+if TYPE_CHECKING:
+    from gristmill.services.queue.ledger import Ledger
+
 
 @dataclass(frozen=True)
 class QueueCore:
     """Handed to every queue service.
 
     on_workflow_end: called in the transaction that ends a workflow.
+    run_followers: called at the close of a ledger that moved runs of schedules, in its
+    transaction.
     """
 
     database: Database
@@ -33,6 +39,7 @@ class QueueCore:
     signals: Signals = field(default_factory=Signals)
     notices: Notices = field(default_factory=Notices)
     on_workflow_end: list[OnWorkflowEnd] = field(default_factory=list)
+    run_followers: "list[Callable[[Ledger], None]]" = field(default_factory=list)
 
     async def load(self) -> None:
         """Fill the caches; wake the dispatcher for what was ready before a restart."""
