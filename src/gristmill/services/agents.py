@@ -152,9 +152,7 @@ class Agents:
             self._core.signals.work.set()
             await self._await_work(agent, request, min(message.wait, LONGEST_WAIT))
         leases, agent.undelivered = agent.undelivered, []
-        reply = LeaseReply(
-            leases, agent.kill, agent.read, agent.stop, agent.release, agent.orders
-        )
+        reply = LeaseReply(leases, agent.kill, agent.read, agent.stop, agent.release, agent.orders)
         agent.kill, agent.read, agent.release, agent.orders = [], [], [], []
         agent.last_reply = (message.number, reply)
         return reply

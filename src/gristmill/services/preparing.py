@@ -110,4 +110,3 @@ def _references(spec: JobSpec) -> set[str]:
     if spec.staging is not None:
         found.update(artifact.url for artifact in spec.staging.artifacts)
     return {url for url in found if url is not None and url.startswith(OBJECT_SCHEME)}
-
