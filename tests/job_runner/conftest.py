@@ -1,7 +1,7 @@
 """Servers with the tests' world, and callers of all kinds."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import pytest
@@ -40,14 +40,21 @@ class Place:
         return caller
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    """A server in Amsterdam's time that runs nothing itself, shared by a module."""
+@contextmanager
+def opened(*flags: str) -> Iterator[Place]:
+    """A server in Amsterdam's time that runs nothing itself."""
     with ExitStack() as stack:
         folder = stack.enter_context(short_folder())
         zone = ("--job-runner-timezone", "Europe/Amsterdam")
-        server = start_server(folder / "h", "--engine", "none", *zone)
+        server = start_server(folder / "h", "--engine", "none", *zone, *flags)
         stack.callback(server.check_logs)
         stack.callback(server.close)
         server.client().apply(WORLD)
         yield Place(server, stack)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """A server shared by a module."""
+    with opened() as made:
+        yield made

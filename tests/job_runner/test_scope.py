@@ -222,3 +222,16 @@ def test_runs_belong_to_the_workers_of_their_pool(
     w3.patch(run, {"enqueue_dts": NOW, "worker": uris["worker w3"]})
     assert callers["w4"].status("PATCH", run, {"pid": 3}) == 401
     assert w3.get(run)["worker"] == w3.objects("worker/")[0]["resource_uri"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("enqueue_dts", NOW), ("return_dts", NOW), ("return_success", True), ("pid", 3)],
+)
+def test_new_runs_are_stamped_by_their_workers_only(
+    field: str, value: Json, callers: dict[str, Caller], uris: dict[str, str]
+) -> None:
+    document = {"job": uris["job elsewhere"], "schedule_dts": NOW, "is_manual": True}
+    for name in ("w1", "bob"):
+        assert callers[name].status("POST", "run/", {**document, field: value}) == 401
+        assert callers[name].status("POST", "run/", {**document, field: None}) == 201

@@ -1,8 +1,12 @@
 """Every line of the interface's document, with a signed request."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 
-from tests.job_runner.conftest import Place
+from tests.databases import new_database
+from tests.job_runner.conftest import Place, opened
 from tests.job_runner.talk import Json, Worker
 
 NOW = "2026-01-02 03:04:05.123456+00:00"
@@ -10,6 +14,17 @@ RESOURCES = [
     "group", "project", "worker_pool", "worker", "job_template", "job", "run", "kill_request",
     "run_log",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A server on each database."""
+    flags: list[str] = []
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            cluster = request.getfixturevalue("postgres_cluster")
+            flags = ["--database", stack.enter_context(new_database(cluster))]
+        yield stack.enter_context(opened(*flags))
 
 
 @pytest.fixture(scope="module", params=["Authorization", "Authentication"])

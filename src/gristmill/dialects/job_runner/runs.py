@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from gristmill.dialects.job_runner.bodies import Fields
 from gristmill.dialects.job_runner.context import Context, Document, Found, Page
 from gristmill.dialects.job_runner.declared import value_at
-from gristmill.dialects.job_runner.errors import bad
+from gristmill.dialects.job_runner.errors import bad, unauthorized
 from gristmill.dialects.job_runner.filters import Condition, Filters
 from gristmill.dialects.job_runner.jobs import fitting_jobs, narrowed
 from gristmill.dialects.job_runner.moments import write_moment
@@ -22,7 +22,7 @@ from gristmill.dialects.job_runner.relations import (
 from gristmill.dialects.job_runner.uris import optional_uri, uri
 from gristmill.domain.runs import RunChange
 from gristmill.services.directory import Snapshot
-from gristmill.services.schedules.book import Schedules
+from gristmill.services.schedules.book import Schedules, ScheduleView
 from gristmill.services.schedules.pages import RunFilter, RunState, RunView
 from gristmill.services.schedules.runs import NewRun, Runs
 
@@ -48,6 +48,7 @@ _CORE_NAMES = {
     "is_manual": "manual",
     "schedule_children": "chains",
 }
+_OF_WORKERS = ("enqueue_dts", "start_dts", "return_dts", "return_success", "pid", "worker")
 _OF_RUN: dict[str, Callable[[RunView], Any]] = {
     "is_manual": lambda run: run.manual,
     "schedule_dts": lambda run: run.due_at,
@@ -103,6 +104,7 @@ class RunShelf:
         """Make a run of a job. Raises RefusedError, GristmillError."""
         job = await related_job(context, self._schedules, "job", fields["job"])
         check_operator(context, job.project_id)
+        _check_stamps(context, job, fields)
         given = _to_core(context, fields)
         return await self._runs.create(NewRun(schedule_id=job.id, **given))
 
@@ -116,6 +118,14 @@ class RunShelf:
             RunChange(**_to_core(context, fields)),
             by_worker=worker.id if worker is not None else None,
         )
+
+
+def _check_stamps(context: Context, job: ScheduleView, fields: Fields) -> None:
+    """Raise RefusedError when a new run tells of what only a worker of its pool can know."""
+    stamped = [name for name in _OF_WORKERS if fields.get(name) is not None]
+    reach = context.reach
+    if stamped and (reach.worker is None or not reach.serves(job.project_id, job.pool_id)):
+        raise unauthorized()
 
 
 def _to_core(context: Context, fields: Fields) -> dict[str, Any]:
