@@ -65,7 +65,8 @@ BURST = 0.02
 class Runner:
     """Members waiting, running and ended on this agent.
 
-    on_change: called after anything worth reporting happened.
+    on_change: called after anything worth reporting happened. bystanders: children of this
+    process that belong to no member.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Runner:
         self.finished: list[Finished] = []
         self.returned: list[Held] = []
         self._by_pid: dict[int, Member] = {}
+        self.bystanders: set[int] = set()
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
@@ -395,7 +397,7 @@ class Runner:
         try:
             os.killpg(member.pid, 0)
         except ProcessLookupError:
-            if self._children.issubset(self._by_pid):
+            if self._children.issubset(self._by_pid.keys() | self.bystanders):
                 return False
         except PermissionError:
             return True

@@ -99,6 +99,7 @@ class Server:
             rules=AgentRules(heartbeat=settings.heartbeat, lost_after=settings.lost_after),
             keep_jobs=settings.retention_finished,
             engine=settings.engine,
+            data_url=settings.data.url,
         )
         self._listeners = Listeners(self._app(), self._doors(), self._connection_limits(), chance)
         self._engine = self._local_engine() if settings.engine == "local" else None
@@ -151,6 +152,10 @@ class Server:
         command += ["--output-head", str(agent.output_head)]
         command += ["--output-tail", str(agent.output_tail)]
         command += ["--output-limit", f"{agent.output_limit}M"]
+        data = settings.data
+        command += ["--data-workers", str(data.workers or 0)]
+        command += ["--data-memory", f"{data.worker_memory}M"]
+        command += ["--data-limit", f"{data.call_limit}s", "--data-idle", f"{data.idle}s"]
         if settings.agent.cpus is not None:
             command += ["--cpus", str(settings.agent.cpus)]
         if settings.agent.memory is not None:

@@ -7,6 +7,7 @@ import msgspec
 
 from gristmill.server.setting_kinds import (
     FOLDER,
+    WORD,
     Kind,
     count,
     megabytes,
@@ -87,4 +88,35 @@ class WrSection(msgspec.Struct, frozen=True, kw_only=True):
     ]
     retry_jitter: Annotated[
         float, Declared(seconds(0, 30 * DAY), "30s", "random part on top of each pause")
+    ]
+
+
+class DataSection(msgspec.Struct, frozen=True, kw_only=True):
+    """Tables and models."""
+
+    url: Annotated[
+        str,
+        Declared(
+            or_word("", WORD),
+            "",
+            "where they are kept, such as s3://bucket/prefix; otherwise blobs/data in the home",
+        ),
+    ]
+    workers: Annotated[
+        int | None,
+        Declared(
+            or_word("auto", count(1, 256)),
+            "auto",
+            "calls that are answered at a time; auto: as many as cores, from 2 to 8",
+        ),
+    ]
+    worker_memory: Annotated[
+        int, Declared(megabytes(256, 10**7), "4G", "memory of each worker, in megabytes")
+    ]
+    call_limit: Annotated[
+        float, Declared(seconds(1, 30 * DAY), "10m", "longest a call may take; tasks have no limit")
+    ]
+    idle: Annotated[
+        float,
+        Declared(seconds(1, 365 * DAY), "15m", "pause after which workers leave until asked again"),
     ]

@@ -28,7 +28,7 @@ from gristmill.server.setting_kinds import (
     or_word,
     seconds,
 )
-from gristmill.server.setting_sections import DAY, AgentSettings, Declared, WrSection
+from gristmill.server.setting_sections import DAY, AgentSettings, DataSection, Declared, WrSection
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):\S*@|(?<=password=)[^&\s]*", re.IGNORECASE)
 
@@ -132,6 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ]
     agent: AgentSettings
     wr: WrSection
+    data: DataSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

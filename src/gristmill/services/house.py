@@ -9,6 +9,7 @@ import structlog
 from gristmill.containers.images import ImageStore
 from gristmill.domain.clock import Chance
 from gristmill.services.agents import AgentRules, Agents
+from gristmill.services.data.data import Data
 from gristmill.services.declarations import Declarations
 from gristmill.services.events import Events
 from gristmill.services.keyring import open_keyring
@@ -48,6 +49,7 @@ class House:
         rules: AgentRules | None = None,
         keep_jobs: float | None = None,
         engine: str = "none",
+        data_url: str = "",
     ) -> None:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
@@ -79,17 +81,28 @@ class House:
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
+        self.data = Data(
+            self.core,
+            home,
+            self.submitter,
+            self.control,
+            self.tokens,
+            url=data_url,
+            workers=engine != "none",
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Fill the caches and start the loops."""
         await self.core.load()
         await self.lost_agents.load()
+        await self.data.load()
         loops = (
             self.dispatcher.run,
             self.timers.run,
             self.lost_agents.watch,
             self.housekeeping.run,
+            self.data.sweeper.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 

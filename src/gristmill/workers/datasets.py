@@ -210,7 +210,7 @@ def _shape(names: Sequence[str], lists: list[list[Any]], count: int, orient: str
 
 def load_frame(root: str, manifest: Manifest, text: str | None) -> pd.DataFrame:
     """Return the whole table, or the columns a projection names, for scikit-learn."""
-    wanted = Wanted(select(manifest.columns, text), index=False)
+    wanted = Wanted(select(manifest.columns, text), labels=False)
     found: dict[str, list[Any]] = {column.name: [] for column in wanted.columns}
     count = 0
     for table in pieces(blobs_at(root), manifest, wanted):

@@ -10,12 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-CALLS_SOCKET = "data.sock"
-TASKS_SOCKET = "tasks.sock"
-"""Names in the server's home. Calls share a few processes; each task gets one of its own."""
-
-PREFIX = struct.Struct(">IQ")
-"""Bytes of the header, bytes of the body."""
+PREFIX = struct.Struct(">BIQ")
+"""Whether the answer is a refusal, bytes of the header, bytes of the body."""
 
 LARGEST_HEADER = 64 << 20
 
@@ -42,7 +38,18 @@ class BrokenWireError(Exception):
 def pack_head(header: Header, size: int) -> bytes:
     """Return what comes before a body of that many bytes."""
     packed = _encode(header)
-    return PREFIX.pack(len(packed), size) + packed
+    return PREFIX.pack("refused" in header, len(packed), size) + packed
+
+
+def unpack(data: bytes) -> Frame:
+    """Return the frame that the bytes are. Raises BrokenWireError."""
+    if len(data) < PREFIX.size:
+        raise BrokenWireError
+    _, header_size, body_size = PREFIX.unpack_from(data)
+    start = PREFIX.size + header_size
+    if len(data) != start + body_size:
+        raise BrokenWireError
+    return Frame(unpack_header(data[PREFIX.size : start]), data[start:])
 
 
 def unpack_header(data: bytes) -> Header:
@@ -62,7 +69,7 @@ def send(connection: socket.socket, header: Header, body: bytes = b"") -> None:
 
 def receive(connection: socket.socket) -> Frame:
     """Read one frame. Raises BrokenWireError."""
-    header_size, body_size = PREFIX.unpack(_exactly(connection, PREFIX.size))
+    _, header_size, body_size = PREFIX.unpack(_exactly(connection, PREFIX.size))
     if header_size > LARGEST_HEADER:
         raise BrokenWireError
     header = unpack_header(_exactly(connection, header_size))

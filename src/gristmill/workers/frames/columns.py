@@ -134,27 +134,26 @@ def to_values(column: Any, dtype: str, *, as_json: bool) -> list[Any]:
     if pa.types.is_timestamp(kind):
         return _iso(column)
     if pa.types.is_duration(kind):
-        whole = column.cast(pa.duration("ns")).cast(pa.int64())
-        found: list[Any] = whole.to_pylist()
-        return found
-    if pa.types.is_floating(kind) and not dtypes.is_nullable(dtype):
-        found = (
-            column.to_numpy(zero_copy_only=False).tolist()
-            if isinstance(column, pa.Array)
-            else column.to_numpy().tolist()
-        )
-        return found
-    if (pa.types.is_integer(kind) or pa.types.is_boolean(kind)) and column.null_count == 0:
-        found = (
-            column.to_numpy(zero_copy_only=False).tolist()
-            if isinstance(column, pa.Array)
-            else column.to_numpy().tolist()
-        )
-        return found
+        column, kind = column.cast(pa.duration("ns")).cast(pa.int64()), pa.int64()
+    if _is_plain(column, kind, dtype):
+        return _numpy(column).tolist()  # type: ignore[no-any-return]
+    cells: list[Any] = column.to_pylist()
     if pa.types.is_binary(kind):
-        return [None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()]
-    found = column.to_pylist()
-    return found
+        return [None if cell is None else base64.b64encode(cell).decode() for cell in cells]
+    return cells
+
+
+def _is_plain(column: Any, kind: Any, dtype: str) -> bool:
+    """Whether NumPy holds the column without changing it; NaN stands for gaps in floats."""
+    if pa.types.is_floating(kind):
+        return not dtypes.is_nullable(dtype)
+    return bool(column.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)))
+
+
+def _numpy(column: Any) -> Any:
+    if isinstance(column, pa.ChunkedArray):
+        return column.to_numpy()
+    return column.to_numpy(zero_copy_only=False)
 
 
 def _iso(column: Any) -> list[Any]:

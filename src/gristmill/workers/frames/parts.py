@@ -24,7 +24,7 @@ class Wanted(NamedTuple):
     filters: Sequence[Filter] = ()
     skip: int = 0
     limit: int | None = None
-    index: bool = True
+    labels: bool = True
 
 
 def write_part(blobs: Blobs, path: str, table: Any) -> Part:
@@ -137,7 +137,7 @@ def _names(present: Sequence[str], wanted: Wanted) -> list[str]:
     return [
         name
         for name in present
-        if (name[0] == "c" and int(name[1:]) in numbers) or (name[0] == "i" and wanted.index)
+        if (name[0] == "c" and int(name[1:]) in numbers) or (name[0] == "i" and wanted.labels)
     ]
 
 

@@ -1,0 +1,105 @@
+"""Notebooks: checked, stored, shown as one page of HTML."""
+
+from typing import Any
+
+import msgspec
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+from gristmill.workers.blobs import blobs_at
+from gristmill.workers.refusals import RefusedError
+from gristmill.workers.wire import Frame
+
+LARGEST_NOTEBOOK = 64 << 20
+
+
+class Given(msgspec.Struct):
+    """What a client sends: code for a single cell, or a whole notebook."""
+
+    code: str | None = None
+    content: dict[str, Any] | None = None
+
+
+def put(question: Frame) -> Frame:
+    """Store a notebook."""
+    notebook = _notebook(question.body)
+    data = nbformat.writes(notebook).encode()
+    if len(data) > LARGEST_NOTEBOOK:
+        raise RefusedError(f"the notebook is larger than {LARGEST_NOTEBOOK} bytes", "content")
+    blobs_at(question.header["root"]).write(question.header["path"], data)
+    return Frame({"size": len(data)}, b"")
+
+
+def _notebook(body: bytes) -> Any:
+    try:
+        given = msgspec.json.decode(body, type=Given)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise RefusedError(text, place.rstrip("`") or "body") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedError(f"the body is not valid JSON: {error}", "body") from error
+    if (given.code is None) == (given.content is None):
+        raise RefusedError("give either code or content", "content")
+    if given.code is not None:
+        cell = new_code_cell(given.code, id="cell-1")
+        return new_notebook(cells=[cell])
+    return _checked(given.content)
+
+
+def _checked(content: Any) -> Any:
+    if content.get("nbformat") != 4:
+        raise RefusedError("must be a notebook of nbformat 4", "content.nbformat")
+    notebook = nbformat.from_dict(content)
+    try:
+        nbformat.validate(notebook, relax_add_props=True)
+    except (nbformat.ValidationError, AttributeError, TypeError, KeyError) as error:
+        raise RefusedError(
+            f"is no notebook: {str(error).splitlines()[0][:300]}", "content"
+        ) from error
+    return notebook
+
+
+def get(question: Frame) -> Frame:
+    """Return a notebook's JSON."""
+    data = blobs_at(question.header["root"]).read(question.header["path"])
+    return Frame({}, data)
+
+
+def export(question: Frame) -> Frame:
+    """Return a notebook as HTML that needs nothing from elsewhere."""
+    from nbconvert import HTMLExporter
+
+    data = blobs_at(question.header["root"]).read(question.header["path"])
+    exporter = HTMLExporter(embed_images=True)
+    for name in (
+        "mathjax_url",
+        "require_js_url",
+        "jquery_url",
+        "mermaid_js_url",
+        "widget_renderer_url",
+        "html_manager_semver_range",
+    ):
+        if exporter.has_trait(name):
+            setattr(exporter, name, "")
+    page, _ = exporter.from_notebook_node(nbformat.reads(data.decode(), as_version=4))
+    return Frame({}, without_scripts_from_elsewhere(page).encode())
+
+
+def without_scripts_from_elsewhere(page: str) -> str:
+    """Drop what a browser would load from other servers."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(page, "html.parser")
+    for script in soup.find_all("script"):
+        text = script.string or ""
+        if (
+            script.get("src") is not None
+            or "https://" in text
+            or "http://" in text
+            or not text.strip()
+        ):
+            script.decompose()
+    for link in soup.find_all("link"):
+        if not str(link.get("href", "")).startswith("data:"):
+            link.decompose()
+    return str(soup)
