@@ -18,7 +18,11 @@ from gristmill.native.administration import (
     ImageRoutes,
     TokenRoutes,
 )
+from gristmill.native.datasets import DatasetRoutes
+from gristmill.native.inference import InferenceRoutes
 from gristmill.native.jobs import JobRoutes
+from gristmill.native.models import ModelRoutes
+from gristmill.native.notebooks import DataTaskRoutes, NotebookRoutes, ScriptRoutes
 from gristmill.native.openapi import describe
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.services.house import House
@@ -34,6 +38,12 @@ ROUTES = (
     ImageRoutes,
     TokenRoutes,
     DeclarationRoutes,
+    DatasetRoutes,
+    ModelRoutes,
+    NotebookRoutes,
+    ScriptRoutes,
+    DataTaskRoutes,
+    InferenceRoutes,
     health.healthz,
     health.readyz,
     health.metrics,

@@ -79,6 +79,11 @@ def _reply(
     )
 
 
+def status_of(error: GristmillError) -> int:
+    """Return the HTTP status of an error of ours."""
+    return next((status for kind, (status, _) in _BY_TYPE.items() if isinstance(error, kind)), 400)
+
+
 def _on_own_error(_: AnyRequest, error: GristmillError) -> Response[ErrorReply]:
     status, code = next(
         (found for kind, found in _BY_TYPE.items() if isinstance(error, kind)),

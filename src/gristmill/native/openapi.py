@@ -7,7 +7,7 @@ import msgspec
 from litestar import Litestar
 
 from gristmill.domain.job import JobSpec
-from gristmill.native import wire
+from gristmill.native import data_wire, wire
 
 Json = dict[str, Any]
 
@@ -33,7 +33,7 @@ _SHAPES = (
     JobSpec,
     *(
         shape
-        for shape in vars(wire).values()
+        for shape in (*vars(wire).values(), *vars(data_wire).values())
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     ),
 )
@@ -56,7 +56,7 @@ def describe(app: Litestar) -> Json:
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if method in {"get", "post", "delete"}:
+            if method in {"get", "post", "put", "delete"}:
                 yield path, operation
 
 
