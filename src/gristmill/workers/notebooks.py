@@ -1,5 +1,6 @@
 """Notebooks: checked, stored, shown as one page of HTML."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,11 @@ from gristmill.workers.refusals import RefusedError
 from gristmill.workers.wire import Frame
 
 LARGEST_NOTEBOOK = 64 << 20
+FROM_ELSEWHERE = ("mathjax_url", "require_js_url", "jquery_url", "mermaid_js_url")
+"""Settings of the exporter that name scripts on other servers."""
+
+TEMPLATES = Path(nbformat.__file__).parents[4] / "share/jupyter/nbconvert/templates"
+"""Beside the library, which need not be below the interpreter's own prefix."""
 
 
 class Given(msgspec.Struct):
@@ -70,19 +76,16 @@ def export(question: Frame) -> Frame:
     from nbconvert import HTMLExporter
 
     data = blobs_at(question.header["root"]).read(question.header["path"])
-    exporter = HTMLExporter(embed_images=True)
-    for name in (
-        "mathjax_url",
-        "require_js_url",
-        "jquery_url",
-        "mermaid_js_url",
-        "widget_renderer_url",
-        "html_manager_semver_range",
-    ):
-        if exporter.has_trait(name):
-            setattr(exporter, name, "")
+    exporter = HTMLExporter(embed_images=True, **_paths())
+    for name in FROM_ELSEWHERE:
+        setattr(exporter, name, "")
     page, _ = exporter.from_notebook_node(nbformat.reads(data.decode(), as_version=4))
     return Frame({}, without_scripts_from_elsewhere(page).encode())
+
+
+def _paths() -> dict[str, list[str]]:
+    place = str(TEMPLATES)
+    return {"extra_template_basedirs": [place], "extra_template_paths": [place]}
 
 
 def without_scripts_from_elsewhere(page: str) -> str:

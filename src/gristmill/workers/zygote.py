@@ -157,6 +157,18 @@ def _end_with(connection: socket.socket) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def preload() -> None:
+    """Load what calls would otherwise load first, once for all forks."""
+    import joblib
+    import sklearn.model_selection
+    import skops.io
+
+    from gristmill.workers.estimators import known
+
+    known()
+    del joblib, sklearn, skops
+
+
 def become_child(parent: int) -> None:
     """Have the kernel end this process when its parent ends."""
     ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
@@ -176,7 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--idle", type=float, default=900.0)
     given = parser.parse_args(arguments)
     become_child(given.parent)
-    os.nice(0)
+    preload()
     calls = socket.socket(fileno=given.calls)
     tasks = socket.socket(fileno=given.tasks)
     calls.setblocking(True)
