@@ -114,10 +114,9 @@ def _estimator(kind: type[Any], arguments: dict[str, Any], field: str) -> Any:
         estimator = kind(**{name: _argument(value) for name, value in arguments.items()})
     except (TypeError, ValueError) as error:
         raise RefusedError(f"{kind.__name__}: {error}", field) from error
-    validate = getattr(estimator, "_validate_params", None)
-    if validate is not None:
+    if hasattr(estimator, "_parameter_constraints"):
         try:
-            validate()
+            estimator._validate_params()  # noqa: SLF001 - what fit itself calls first
         except ValueError as error:
             raise RefusedError(str(error), field) from error
     return estimator

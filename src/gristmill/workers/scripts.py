@@ -1,8 +1,10 @@
 """Scripts: checked and stored; they run in processes of their own."""
 
 import ast
+import gzip
 import io
 import tarfile
+import zlib
 
 import msgspec
 
@@ -57,18 +59,15 @@ def _checked_code(body: bytes) -> bytes:
 def _checked_archive(body: bytes) -> bytes:
     """Look through a source distribution without unpacking it."""
     names: set[str] = set()
-    total = 0
     try:
+        _check_size(body)
         with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
             for count, member in enumerate(archive):
                 if count >= MOST_MEMBERS:
                     raise too_large(f"holds more than {MOST_MEMBERS} files", "body")
-                total += max(0, member.size)
-                if total > min(LARGEST_UNPACKED, MOST_RATIO * max(len(body), 1 << 16)):
-                    raise too_large("would be too large unpacked", "body")
                 _check_member(member)
                 names.add(member.name)
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError, zlib.error) as error:
         raise RefusedError(f"is no gzipped tar archive: {error}", "body") from error
     tops = {name.lstrip("./").split("/")[0] for name in names if name.strip("./")}
     if len(tops) != 1:
@@ -79,6 +78,17 @@ def _checked_archive(body: bytes) -> bytes:
     ):
         raise RefusedError("has neither setup.py nor pyproject.toml", "body")
     return body
+
+
+def _check_size(body: bytes) -> None:
+    """Unpack into nothing: a sum that is wrong and an end that is missing show only so."""
+    most = min(LARGEST_UNPACKED, MOST_RATIO * max(len(body), 1 << 16))
+    total = 0
+    with gzip.open(io.BytesIO(body)) as stream:
+        while piece := stream.read(1 << 20):
+            total += len(piece)
+            if total > most:
+                raise too_large("would be too large unpacked", "body")
 
 
 def _check_member(member: tarfile.TarInfo) -> None:

@@ -1,7 +1,7 @@
 """Fitted estimators: stored with skops, and kept in memory for the next call."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 from gristmill.workers.blobs import Blobs
@@ -10,7 +10,8 @@ from gristmill.workers.refusals import RefusedError
 MOST_KEPT = 256 << 20
 """Bytes of stored models whose estimators a worker keeps."""
 
-LARGEST_MODEL = 2 << 30
+HARMLESS = frozenset({"numpy.mean"})
+"""Functions that are arguments of estimators by default; they are named, never called."""
 
 
 def pack(estimator: Any) -> bytes:
@@ -24,32 +25,26 @@ def pack(estimator: Any) -> bytes:
         data: bytes = skops.io.dumps(estimator)
     except (TypeError, AttributeError, NotImplementedError) as error:
         raise RefusedError(f"the model cannot be stored: {error}", "pipeline") from error
-    strange = _strange(data)
-    if strange:
-        raise RefusedError(f"the model holds what is not stored: {', '.join(strange)}", "pipeline")
+    foreign = _foreign(skops.io.get_untrusted_types(data=data))
+    if foreign:
+        raise RefusedError(f"the model holds what is not stored: {', '.join(foreign)}", "pipeline")
     return data
 
 
-def _strange(data: bytes) -> list[str]:
-    import skops.io
-
-    # scikit-learn's own types are those that the estimators we build consist of.
-    return [
-        name
-        for name in skops.io.get_untrusted_types(data=data)
-        if not name.startswith(("sklearn.", "numpy.", "scipy."))
-    ]
+def _foreign(names: Iterable[str]) -> list[str]:
+    """Return what no estimator of scikit-learn consists of, among what skops does not know."""
+    return [name for name in names if not name.startswith("sklearn.") and name not in HARMLESS]
 
 
 def unpack(data: bytes) -> Any:
     """Return the estimator. Raises RefusedError when the bytes hold any foreign type."""
     import skops.io
 
-    untrusted = skops.io.get_untrusted_types(data=data)
-    foreign = [name for name in untrusted if not name.startswith("sklearn.")]
+    unknown = skops.io.get_untrusted_types(data=data)
+    foreign = _foreign(unknown)
     if foreign:
         raise RefusedError(f"the stored model holds foreign types: {', '.join(foreign)}")
-    return skops.io.loads(data, trusted=untrusted)
+    return skops.io.loads(data, trusted=unknown)
 
 
 class Vault:
@@ -80,4 +75,3 @@ class Vault:
 
 
 VAULT = Vault()
-Load = Callable[[], Any]

@@ -50,35 +50,72 @@ class WorkerPool:
         Raises what the refusal stands for: InvalidInputError, NotFoundError; UnavailableError
         when there is no worker or it ended before the answer.
         """
-        reader, writer = await self._connect()
+        transport, answering = await self._connect()
         try:
-            writer.write(pack_head(header, len(body)))
+            transport.write(pack_head(header, len(body)))
             if body:
-                writer.write(body)
-            await writer.drain()
-            answer = await _read(reader)
-        except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError) as error:
+                transport.write(body)
+            answer = await answering.done
+        except msgspec.DecodeError as error:
             raise UnavailableError(WORKER_DIED) from error
         finally:
-            writer.close()
+            transport.close()
         if "refused" in answer.header:
             raise refusal(answer.header)
         return answer
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self) -> "tuple[asyncio.Transport, _Answering]":
+        loop = asyncio.get_running_loop()
         deadline = self._chance.monotonic() + self._patience
         while True:
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError, BlockingIOError):
-                return await asyncio.open_unix_connection(self._path, limit=1 << 20)
+                return await loop.create_unix_connection(_Answering, self._path)
             if self._chance.monotonic() >= deadline:
                 raise UnavailableError(NO_WORKER)
             await pause(RETRY)
 
 
-async def _read(reader: asyncio.StreamReader) -> Frame:
-    _, header_size, body_size = PREFIX.unpack(await reader.readexactly(PREFIX.size))
-    header = unpack_header(await reader.readexactly(header_size))
-    return Frame(header, await reader.readexactly(body_size) if body_size else b"")
+class _Answering(asyncio.BufferedProtocol):
+    """Reads one frame straight into the place where it stays. done: the frame."""
+
+    def __init__(self) -> None:
+        self.done: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._data = bytearray(PREFIX.size)
+        self._have = 0
+        self._header_size: int | None = None
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next bytes belong; past the end nothing is expected."""
+        if self._have == len(self._data):
+            return memoryview(bytearray(max(1, sizehint)))
+        return memoryview(self._data)[self._have :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Go on from the prefix to the rest, and from the rest to the end."""
+        self._have = min(self._have + nbytes, len(self._data))
+        if self._have < len(self._data):
+            return
+        if self._header_size is None:
+            _, self._header_size, body_size = PREFIX.unpack(self._data)
+            self._data, self._have = bytearray(self._header_size + body_size), 0
+        elif not self.done.done():
+            self._finish(self._header_size)
+
+    def _finish(self, header_size: int) -> None:
+        view = memoryview(self._data)
+        try:
+            header = unpack_header(bytes(view[:header_size]))
+        except msgspec.DecodeError as error:
+            self.done.set_exception(error)
+            return
+        self.done.set_result(Frame(header, bytes(view[header_size:])))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Say so to whoever waits for the rest."""
+        if not self.done.done():
+            error = UnavailableError(WORKER_DIED)
+            error.__cause__ = exc
+            self.done.set_exception(error)
 
 
 def refusal(header: Header) -> GristmillError:
