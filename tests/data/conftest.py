@@ -1,19 +1,14 @@
 """Real workers for a session, and the data services of one server beside them."""
 
-import contextlib
 import logging
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
-from gristmill.protocol.data import CALLS_SOCKET, TASKS_SOCKET
 from tests.data.barn import Story, play
+from tests.data.workers import running_workers
 from tests.databases import database, database_url, postgres_cluster
 from tests.e2e.conftest import folder, home, server, shared_server, start
 from tests.e2e.harness import short_folder
@@ -27,26 +22,8 @@ __all__ = [
 @pytest.fixture(scope="session")
 def workers() -> Iterator[Path]:
     """A home with workers behind its sockets."""
-    with short_folder() as made, _listeners(made) as (calls, tasks):
-        words = [sys.executable, "-m", "gristmill.workers", "--parent", str(os.getpid())]
-        words += ["--calls", str(calls.fileno()), "--tasks", str(tasks.fileno())]
-        words += ["--workers", "2", "--limit", "5", "--memory", "2048"]
-        process = subprocess.Popen(words, pass_fds=[calls.fileno(), tasks.fileno()])
-        try:
-            yield made
-        finally:
-            process.kill()
-            process.wait()
-
-
-@contextlib.contextmanager
-def _listeners(home: Path) -> Iterator[tuple[socket.socket, socket.socket]]:
-    with socket.socket(socket.AF_UNIX) as calls, socket.socket(socket.AF_UNIX) as tasks:
-        calls.bind(str(home / CALLS_SOCKET))
-        tasks.bind(str(home / TASKS_SOCKET))
-        for each in (calls, tasks):
-            each.listen(64)
-        yield calls, tasks
+    with short_folder() as made, running_workers(made):
+        yield made
 
 
 @pytest.fixture(name="play")

@@ -1,10 +1,10 @@
 """``gristmill data``, ``model``, ``notebook``, ``script``: objects, and what is done with them."""
 
+import json
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from gristmill.cli.session import Session
@@ -73,7 +73,7 @@ def make_model(
     bucket: Bucket = "",
 ) -> None:
     """Make a model of scikit-learn's estimators, such as: StandardScaler Ridge='{"alpha": 2}'."""
-    body = msgspec.json.encode({"name": name, "pipeline": [_step(text) for text in steps]})
+    body = _encode({"name": name, "pipeline": [_step(text) for text in steps]})
     made = _ask(session, "POST", "models", bucket, [], body)
     _say(session, made, f"{made['name']}: version {made['version']}")
 
@@ -128,7 +128,7 @@ def put_notebook(session: Session, name: Name, file: File, *, bucket: Bucket = "
     """Store a notebook: an .ipynb file, or Python for a single cell."""
     data = _read(file)
     if file.endswith(".py"):
-        body = msgspec.json.encode({"code": data.decode()})
+        body = _encode({"code": data.decode()})
     else:
         body = b'{"content":' + data + b"}"
     made = _ask(session, "PUT", f"notebooks/{name}", bucket, [], body)
@@ -171,9 +171,9 @@ def put_script(session: Session, name: Name, file: File, *, bucket: Bucket = "")
     if file.endswith(".gz"):
         sent = _send(session, "PUT", f"scripts/{name}", bucket, [], data, "application/gzip")
     else:
-        body = msgspec.json.encode({"code": data.decode()})
+        body = _encode({"code": data.decode()})
         sent = _send(session, "PUT", f"scripts/{name}", bucket, [], body)
-    made = msgspec.json.decode(sent)
+    made = json.loads(sent)
     _say(session, made, f"{made['name']}: version {made['version']}")
 
 
@@ -231,7 +231,7 @@ def _task(
     while wait and task["ended_at"] is None:
         more = [("wait", str(A_WAIT))]
         reply = _send(session, "GET", f"tasks/{task['id']}", bucket, more, wait=A_WAIT)
-        task = msgspec.json.decode(reply)
+        task = json.loads(reply)
     if wait and task["state"] != "complete":
         error = InvalidInputError if task["refused"] else ConflictError
         raise error(f"task {task['id']} (job {task['job']}): {task['message']}")
@@ -266,7 +266,11 @@ def _ask(
     params: Sequence[tuple[str, str]] = (),
     body: bytes | None = None,
 ) -> Any:
-    return msgspec.json.decode(_send(session, method, path, bucket, params, body))
+    return json.loads(_send(session, method, path, bucket, params, body))
+
+
+def _encode(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def _say(session: Session, made: Any, line: str) -> None:
@@ -304,7 +308,7 @@ def _from_csv(data: bytes) -> bytes:
     if any(len(row) != len(header) for row in rows):
         raise InvalidInputError(f"every line of the CSV must have {len(header)} values")
     columns = {name: _numbers([row[at] for row in rows]) for at, name in enumerate(header)}
-    return msgspec.json.encode({"data": columns, "orient": "list"})
+    return _encode({"data": columns, "orient": "list"})
 
 
 def _numbers(texts: list[str]) -> Sequence[object]:
@@ -319,6 +323,6 @@ def _numbers(texts: list[str]) -> Sequence[object]:
 def _step(text: str) -> list[object]:
     name, equals, arguments = text.partition("=")
     try:
-        return [name, msgspec.json.decode(arguments) if equals else {}]
-    except msgspec.DecodeError as error:
+        return [name, json.loads(arguments) if equals else {}]
+    except ValueError as error:
         raise InvalidInputError(f"{text!r}: the arguments are no JSON: {error}") from error

@@ -55,7 +55,7 @@ class DatasetRoutes(Controller):
         bucket: Bucket = "",
         orient: Annotated[str, QueryParameter(max_length=40, description="as in pandas")] = "dict",
         columns: Annotated[
-            str | None, QueryParameter(max_length=65536, description="x,y or a:b or ^y")
+            str | None, QueryParameter(max_length=4096, description="x,y or a:b or ^y")
         ] = None,
         where: Annotated[
             list[str] | None,
@@ -81,7 +81,9 @@ class DatasetRoutes(Controller):
         writer: Caller,
         key: Key,
         bucket: Bucket = "",
-        append: bool | None = None,
+        append: Annotated[
+            bool | None, QueryParameter(description="false: in the place of what is there")
+        ] = None,
         orient: Annotated[str | None, QueryParameter(max_length=40)] = None,
     ) -> wire.DatasetView:
         """Create a table, add rows to it, or with append=false replace it.

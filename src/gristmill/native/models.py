@@ -30,7 +30,7 @@ from gristmill.services.data.models import ASKING, CHANGING, Call
 
 VERSIONS, TAG = "versions", "tag"
 Source = Annotated[
-    str | None, QueryParameter(max_length=65536, description="a table, such as sample[x,y]")
+    str | None, QueryParameter(max_length=4096, description="a table, such as sample[x,y]")
 ]
 
 
@@ -104,10 +104,10 @@ class ModelRoutes(Controller):
         datay: Source = None,
         tag: Annotated[str | None, QueryParameter(max_length=128)] = None,
         classes: Annotated[
-            str | None, QueryParameter(max_length=65536, description="JSON list, for partial_fit")
+            str | None, QueryParameter(max_length=4096, description="JSON list, for partial_fit")
         ] = None,
         parameters: Annotated[
-            str | None, QueryParameter(max_length=65536, description="JSON object, for gridsearch")
+            str | None, QueryParameter(max_length=4096, description="JSON object, for gridsearch")
         ] = None,
         wait: Wait = 600.0,
     ) -> Response[Any]:

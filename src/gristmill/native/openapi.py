@@ -29,6 +29,13 @@ _OPEN = ("/healthz", "/readyz")
 
 _REFERENCE = "#/components/schemas/{name}"
 _ERROR_REPLY = {"$ref": _REFERENCE.format(name="ErrorReply")}
+_V2_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
+"""As the Open Inference Protocol has it."""
+
 _SHAPES = (
     JobSpec,
     *(
@@ -88,7 +95,11 @@ def _mend_responses(path: str, operation: Json) -> None:
     for status in _statuses(path, operation):
         responses[str(status)] = {
             "description": _ERRORS[status],
-            "content": {"application/json": {"schema": _ERROR_REPLY}},
+            "content": {
+                "application/json": {
+                    "schema": _V2_ERROR if path.startswith("/v2") else _ERROR_REPLY
+                }
+            },
         }
     if "503" in responses:
         responses["503"]["headers"] = {

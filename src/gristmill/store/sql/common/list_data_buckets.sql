@@ -1,1 +1,0 @@
-select distinct bucket from data_count where owner_id = :owner and objects > 0 order by bucket
