@@ -57,9 +57,8 @@ class Datasets:
 
     def get(self, name: str, **filters: Any) -> pd.DataFrame:
         """Return a table, or the rows that meet filters such as ``x__gt=3``."""
-        reply = self._om.ask(
-            "GET", f"/v1/datasets/{quote(name)}/rows", params={"orient": "list", **filters}
-        )
+        params = {"orient": "list", "where": [f"{key}={value}" for key, value in filters.items()]}
+        reply = self._om.ask("GET", f"/v1/datasets/{quote(name)}/rows", params=params)
         frame = pd.DataFrame(reply["data"])
         index = reply["index"]
         if index["type"] == "MultiIndex":
