@@ -79,7 +79,7 @@ def _tables(door: Door, sizes: Sizes) -> list[Figure]:
             _ms(last),
             f"of a table of {PAGE}: {_ms(first)}",
             f"{last / first:.2f}",
-        )  # fmt: skip
+        )
     )
     return figures
 

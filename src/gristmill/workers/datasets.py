@@ -13,6 +13,7 @@ from gristmill.workers.frames import dtypes
 from gristmill.workers.frames.columns import AS_JSON
 from gristmill.workers.frames.document import Document, Rows, parse, rows_of
 from gristmill.workers.frames.filters import parse_filters
+from gristmill.workers.frames.keyed import keyed
 from gristmill.workers.frames.labels import Labels, labels_of, wire_type
 from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
 from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
@@ -190,8 +191,7 @@ def _index(manifest: Manifest, levels: list[list[Any]]) -> dict[str, Any]:
 def _shape(names: Sequence[str], lists: list[list[Any]], count: int, orient: str) -> Any:
     """Return the rows as pandas' to_dict would, over positions."""
     if orient in {"dict", "columns"}:
-        keys = list(map(str, range(count)))
-        return {n: dict(zip(keys, v, strict=True)) for n, v in zip(names, lists, strict=True)}
+        return keyed(names, lists, count)
     if orient == "list":
         return dict(zip(names, lists, strict=True))
     if not lists:

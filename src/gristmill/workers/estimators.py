@@ -1,5 +1,6 @@
 """Estimators by name: scikit-learn's public ones, and nothing else that could be imported."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -110,8 +111,15 @@ def _estimator(kind: type[Any], arguments: dict[str, Any], field: str) -> Any:
             raise RefusedError(f"{name!r} would be {FORBIDDEN[name]}", f"{field}.{name}")
         if name in CHOICES and value not in CHOICES[name]:
             raise RefusedError(f"{name!r} must stay {CHOICES[name][0]!r}", f"{field}.{name}")
+    values = {name: _argument(value) for name, value in arguments.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _made(kind, values, field)
+
+
+def _made(kind: type[Any], values: dict[str, Any], field: str) -> Any:
     try:
-        estimator = kind(**{name: _argument(value) for name, value in arguments.items()})
+        estimator = kind(**values)
     except (TypeError, ValueError) as error:
         raise RefusedError(f"{kind.__name__}: {error}", field) from error
     if hasattr(estimator, "_parameter_constraints"):

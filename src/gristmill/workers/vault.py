@@ -1,5 +1,6 @@
 """Fitted estimators: stored with skops, and kept in memory for the next call."""
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
@@ -44,7 +45,9 @@ def unpack(data: bytes) -> Any:
     foreign = _foreign(unknown)
     if foreign:
         raise RefusedError(f"the stored model holds foreign types: {', '.join(foreign)}")
-    return skops.io.loads(data, trusted=unknown)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return skops.io.loads(data, trusted=unknown)
 
 
 class Vault:

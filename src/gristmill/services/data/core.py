@@ -1,7 +1,7 @@
 """What all data services share: the store, the workers, and the rules of writing blobs."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ from gristmill.store.database import Transaction
 
 T = TypeVar("T")
 
+MOST_REMEMBERED = 10_000
+
 
 @dataclass
 class DataCore:
@@ -37,6 +39,33 @@ class DataCore:
     )
     _reads: dict[int, float] = field(default_factory=dict)
     _writes: set[asyncio.Task[Any]] = field(default_factory=set)
+    _memory: dict[Hashable, Any] = field(default_factory=dict)
+    _changes: int = 0
+
+    async def cached(self, key: Hashable, read: Callable[[Transaction], T]) -> T:
+        """Return what a read found, from memory while nothing has changed since.
+
+        This server is the only writer, and who changed something hears of it only after the
+        memory was cleared.
+        """
+        found: T | None = self._memory.get(key)
+        if found is not None:
+            return found
+        changes = self._changes
+        found = await self.queue.database.read(read)
+        if changes == self._changes:
+            if len(self._memory) >= MOST_REMEMBERED:
+                self._memory.clear()
+            self._memory[key] = found
+        return found
+
+    def changed(self, tx: Transaction) -> None:
+        """Forget what was read, once the transaction is durable."""
+        tx.after_commit(self._forget)
+
+    def _forget(self) -> None:
+        self._changes += 1
+        self._memory.clear()
 
     def lock(self, *key: object) -> asyncio.Lock:
         """Return the lock of one object: its writers take turns."""
@@ -71,7 +100,7 @@ class DataCore:
         """Return an object. Raises NotFoundError."""
         check_bucket(place.bucket)
         check_name(kind, name)
-        row = await self.queue.database.read(lambda tx: self.find(tx, place, kind, name))
+        row = await self.cached((place, kind, name), lambda tx: self.find(tx, place, kind, name))
         return stored(kind, name, place, row)
 
     async def list(self, place: Place, kind: str, limit: int, offset: int) -> Listing:

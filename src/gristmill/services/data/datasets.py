@@ -106,6 +106,7 @@ class Datasets:
         elif made["changed"]:
             store.update_object(tx, old.id, FORMAT, old.version + 1, manifest, now=now)
         self._core.bury(tx, made["dropped"])
+        self._core.changed(tx)
         row = store.find_object(tx, where, DATASET, name)
         assert row is not None
         return stored(DATASET, name, place, row)
@@ -163,6 +164,7 @@ class Datasets:
             where = self._core.own_place(tx, place)
             store.delete_object(tx, where, DATASET, name, row.id)
             self._core.bury(tx, [part[0] for part in row.manifest["parts"]])
+            self._core.changed(tx)
 
         async with self._core.lock(place, DATASET, name):
             await self._core.queue.database.write(work)

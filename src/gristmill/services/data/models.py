@@ -139,6 +139,7 @@ class Models:
             made = store.VersionRow(version, commit_of(path), path, size, "create", None, [], now)
             store.insert_version(tx, number, made)
             store.keep_blob(tx, path)
+            self._core.changed(tx)
             if tag is not None:
                 store.put_tag(tx, number, tag, version)
             return stored(MODEL, name, place, self._core.find(tx, place, MODEL, name))
@@ -161,7 +162,7 @@ class Models:
                 raise NotFoundError(f"there is no version {text[:200]!r}")
             return _shown(reference.name, row, version, store.tags_of(tx, row.id))
 
-        return await self._core.queue.database.read(work)
+        return await self._core.cached((place, MODEL, "version", text), work)
 
     async def versions(self, place: Place, name: str) -> Sequence[Version]:
         """Return every version, newest first. Raises NotFoundError."""
@@ -183,6 +184,7 @@ class Models:
         def work(tx: Transaction) -> None:
             row = self._core.find(tx, place, MODEL, version.name)
             store.put_tag(tx, row.id, tag, version.number)
+            self._core.changed(tx)
 
         await self._core.queue.database.write(work)
         return await self.get(place, f"{version.name}@{tag}")
@@ -197,6 +199,7 @@ class Models:
             paths = [each.path for each in store.list_versions(tx, row.id)]
             store.delete_object(tx, self._core.own_place(tx, place), MODEL, name, row.id)
             self._core.bury(tx, paths)
+            self._core.changed(tx)
 
         await self._core.queue.database.write(work)
 

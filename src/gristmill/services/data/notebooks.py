@@ -116,6 +116,7 @@ class Notebooks:
             paths = [run.path for run in store.list_runs(tx, row.id)]
             store.delete_object(tx, self._core.own_place(tx, place), NOTEBOOK, name, row.id)
             self._core.bury(tx, [row.manifest["path"], *paths])
+            self._core.changed(tx)
 
         await self._core.queue.database.write(work)
 
@@ -139,6 +140,7 @@ def put_blob_object(
         store.update_object(tx, old.id, form, old.version + 1, manifest, now=now)
         core.bury(tx, [old.manifest["path"]])
     store.keep_blob(tx, str(manifest["path"]))
+    core.changed(tx)
     row = store.find_object(tx, where, kind, name)
     assert row is not None
     return stored(kind, name, place, row)

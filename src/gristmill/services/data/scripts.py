@@ -60,5 +60,6 @@ class Scripts:
             row = self._core.find(tx, place, SCRIPT, name)
             store.delete_object(tx, self._core.own_place(tx, place), SCRIPT, name, row.id)
             self._core.bury(tx, [row.manifest["path"]])
+            self._core.changed(tx)
 
         await self._core.queue.database.write(work)

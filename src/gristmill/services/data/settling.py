@@ -92,6 +92,7 @@ class Settling:
             head.id, effect["sources"], now,
         )  # fmt: skip
         store.insert_version(tx, row.object, made)
+        self._core.changed(tx)
         store.update_object(
             tx, row.object, FORMAT, version, effect["manifest"], now=now, job=head.id
         )

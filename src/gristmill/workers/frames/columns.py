@@ -137,6 +137,8 @@ def to_values(column: Any, dtype: str, *, as_json: bool) -> list[Any]:
         column, kind = column.cast(pa.duration("ns")).cast(pa.int64()), pa.int64()
     if _is_plain(column, kind, dtype):
         return _numpy(column).tolist()  # type: ignore[no-any-return]
+    if pa.types.is_string(kind):
+        return _numpy(column).tolist()  # type: ignore[no-any-return]
     cells: list[Any] = column.to_pylist()
     if pa.types.is_binary(kind):
         return [None if cell is None else base64.b64encode(cell).decode() for cell in cells]
