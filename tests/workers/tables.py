@@ -79,7 +79,7 @@ def from_wire(reply: Json) -> pd.DataFrame:
 
 def _typed(series: "pd.Series[Any]", dtype: str) -> "pd.Series[Any]":
     if dtype.startswith("datetime64"):
-        return pd.to_datetime(series, utc="," in dtype).astype(dtype)
+        return pd.to_datetime(series, format="ISO8601", utc="," in dtype).astype(dtype)
     if dtype.startswith("timedelta64"):
         return pd.to_timedelta(series, unit="ns").astype(dtype)
     return series.astype(dtype)
