@@ -170,3 +170,25 @@ def test_a_notebook_goes_on_while_the_server_is_dead(start: Start) -> None:
     assert done["state"] == "complete"
     (run,) = server.request("GET", "/v1/notebooks/n/runs").json()["runs"]
     assert (run["run"], run["status"]) == (done["run"], "OK")
+
+
+def test_workers_leave_when_nobody_asks_and_come_back(start: Start) -> None:
+    server = start("--data-idle", "1s", "--data-call-limit", "1s")
+    assert _put(server, 1) == 200
+    eventually(lambda: not _workers_of(server), what="the workers to leave")
+    assert _value(server) == 1
+
+
+def test_a_task_is_not_done_twice(start: Start) -> None:
+    server = start()
+    _prepare(server, 50)
+    done = _fit(server)
+    assert done["state"] == "complete"
+    bad = _fit(server, datay="x[x]", datax="y[y]", wait=0)
+    job = bad["job"]
+    server.request("POST", "/v1/jobs/cancel", json={"ids": [job]})
+    _ended(server, bad["id"])
+    versions = len(_versions(server))
+    server.request("POST", "/v1/jobs/retry", json={"ids": [job, done["job"]]})
+    server.request("GET", f"/v1/jobs/{job}/wait?timeout=20")
+    assert len(_versions(server)) == versions

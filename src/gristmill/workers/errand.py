@@ -2,7 +2,8 @@
 
 Words: the socket of the tasks, and the folder of the task, which holds the question as one frame.
 The answer is put beside it as one frame, and is durable when this ends. Exits 0, 1 when the
-question was refused, 69 when there is no worker, 70 when the worker died.
+question was refused, 66 when there is none any more, 69 when there is no worker, 70 when the
+worker died.
 """
 
 import os
@@ -22,8 +23,12 @@ def main(words: list[str]) -> int:
     except OSError as error:
         print(f"no worker takes tasks at {path}: {error}", file=sys.stderr)
         return 69
-    with open(os.path.join(folder, "question"), "rb") as question:
-        connection.sendfile(question)
+    try:
+        with open(os.path.join(folder, "question"), "rb") as question:
+            connection.sendfile(question)
+    except FileNotFoundError:
+        print("this task has ended; ask for a new one", file=sys.stderr)
+        return 66
     return _keep(connection, folder)
 
 

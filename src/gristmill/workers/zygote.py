@@ -199,6 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
         workers=given.workers,
         memory=given.memory << 20,
         limit=given.limit,
-        idle=given.idle,
+        # A worker may still be at the last question for as long as a call may take.
+        idle=max(given.idle, given.limit),
     )
     return zygote.run()

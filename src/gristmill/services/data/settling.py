@@ -62,7 +62,12 @@ class Settling:
         if token is not None:
             tx.one("delete_token", id=token)
             tx.after_commit(self._tokens.forget)
-        tx.after_commit(lambda: self._open.discard(head.id))
+        tx.after_commit(lambda: self._over(head.id, row.id))
+
+    def _over(self, job: int, task: str) -> None:
+        """Look out no longer; without its question a task is not done a second time."""
+        self._open.discard(job)
+        (self._folder / task / "question").unlink(missing_ok=True)
 
     def _apply(
         self, tx: Transaction, row: store.TaskRow, head: JobHead, answer: Mapping[str, Any]
