@@ -50,7 +50,15 @@ class Course:
             idle = self._footprints(empty, full)
             latency = self._latency(doors)
             rate = self._rate(doors)
-            return rate + self._submission(doors["full"]) + latency + idle
+            figures = rate + self._submission(doors["full"]) + latency + idle
+        return figures + self._data()
+
+    def _data(self) -> list[Figure]:
+        from bench.data import data_figures
+
+        self._say("tables and models")
+        with self._server("data", AGENT) as server:
+            return data_figures(server, self._sizes)
 
     @contextmanager
     def _server(self, name: str, flags: list[str]) -> Iterator[PrivateServer]:

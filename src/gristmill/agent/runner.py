@@ -73,7 +73,8 @@ BURST = 0.02
 class Runner:
     """Members waiting, running and ended on this agent.
 
-    on_change: called after anything worth reporting happened.
+    on_change: called after anything worth reporting happened. bystanders: children of this
+    process that belong to no member.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Runner:
         self.returned: list[Held] = []
         self.goals: list[Held] = []
         self._by_pid: dict[int, Member] = {}
+        self.bystanders: set[int] = set()
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
@@ -551,7 +553,7 @@ class Runner:
         try:
             os.killpg(member.pid, 0)
         except ProcessLookupError:
-            if self._children.issubset(self._by_pid):
+            if self._children.issubset(self._by_pid.keys() | self.bystanders):
                 return False
         except PermissionError:
             return True

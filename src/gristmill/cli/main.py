@@ -8,6 +8,7 @@ import typer
 
 from gristmill.cli import (
     agents,
+    data,
     declarations,
     demo,
     events,
@@ -92,6 +93,29 @@ schedule_app.command("backfill")(command(schedules.backfill))
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(image_app, name="image")
 app.add_typer(object_app, name="object")
+for word, kind, purpose, commands in (
+    ("data", "datasets", "Tables.", {"put": data.put_table, "get": data.get_table}),
+    (
+        "model",
+        "models",
+        "Models of scikit-learn's estimators.",
+        {"create": data.make_model, "fit": data.fit, "predict": data.predict,
+         "versions": data.versions},
+    ),
+    (
+        "notebook",
+        "notebooks",
+        "Notebooks and their runs.",
+        {"put": data.put_notebook, "get": data.get_notebook, "run": data.run_notebook,
+         "runs": data.notebook_runs},
+    ),
+    ("script", "scripts", "Python with a run function.",
+     {"put": data.put_script, "run": data.run_script}),
+):  # fmt: skip
+    group = typer.Typer(help=purpose)
+    for verb, act in {**commands, "list": data.lister(kind), "delete": data.remover(kind)}.items():
+        group.command(verb)(command(act))
+    app.add_typer(group, name=word)
 app.add_typer(token_app, name="token")
 metrics_app.command("list")(command(metrics.sources))
 metrics_app.command("show")(command(metrics.show))

@@ -293,6 +293,22 @@ class AsyncClient:
         """Take an agent that is gone off the list."""
         await self._ask(calls.forget_agent(agent_id))
 
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        media_type: str = "application/json",
+        wait: float = 0.0,
+    ) -> bytes:
+        """Send a request of one's own to any path; return the body of the reply.
+
+        path: not quoted. wait: seconds the server may take on top of the client's timeout.
+        """
+        return await self._ask(calls.send(method, path, tuple(params), body, media_type, wait))
+
     async def images(self) -> tuple[ImageView, ...]:
         """Every image that was added."""
         return await self._ask(calls.images())

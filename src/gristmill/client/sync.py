@@ -283,6 +283,22 @@ class Client:
         """Take an agent that is gone off the list."""
         self._ask(calls.forget_agent(agent_id))
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        media_type: str = "application/json",
+        wait: float = 0.0,
+    ) -> bytes:
+        """Send a request of one's own to any path; return the body of the reply.
+
+        path: not quoted. wait: seconds the server may take on top of the client's timeout.
+        """
+        return self._ask(calls.send(method, path, tuple(params), body, media_type, wait))
+
     def images(self) -> tuple[ImageView, ...]:
         """Every image that was added."""
         return self._ask(calls.images())

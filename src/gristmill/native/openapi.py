@@ -7,7 +7,7 @@ import msgspec
 from litestar import Litestar
 
 from gristmill.domain.job import JobSpec
-from gristmill.native import metric_wire, schedule_wire, wire
+from gristmill.native import data_wire, metric_wire, schedule_wire, wire
 
 Json = dict[str, Any]
 
@@ -32,11 +32,18 @@ _NAMING = ("/v1/events", "/v1/jobs/cancel", "/v1/jobs/retry")
 
 _REFERENCE = "#/components/schemas/{name}"
 _ERROR_REPLY = {"$ref": _REFERENCE.format(name="ErrorReply")}
+_V2_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
+"""As the Open Inference Protocol has it."""
+
 _SHAPES = (
     JobSpec,
     *(
         shape
-        for module in (wire, metric_wire, schedule_wire)
+        for module in (wire, metric_wire, schedule_wire, data_wire)
         for shape in vars(module).values()
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     ),
@@ -92,7 +99,11 @@ def _mend_responses(path: str, operation: Json) -> None:
     for status in _statuses(path, operation):
         responses[str(status)] = {
             "description": _ERRORS[status],
-            "content": {"application/json": {"schema": _ERROR_REPLY}},
+            "content": {
+                "application/json": {
+                    "schema": _V2_ERROR if path.startswith("/v2") else _ERROR_REPLY
+                }
+            },
         }
     if "503" in responses:
         responses["503"]["headers"] = {

@@ -180,6 +180,7 @@ class Server:
             admin_mail=settings.admin_mail,
             provider=_provider(settings.oidc),
             schedule_rules=_schedule_rules(settings.job_runner),
+            data_url=settings.data.url,
         )
         self._job_runner = JobRunner(self._house, _job_runner_settings(settings.job_runner))
         self._listeners = Listeners(
@@ -247,6 +248,10 @@ class Server:
         command += ["--output-head", str(agent.output_head)]
         command += ["--output-tail", str(agent.output_tail)]
         command += ["--output-limit", f"{agent.output_limit}M"]
+        data = settings.data
+        command += ["--data-workers", str(data.workers or 0)]
+        command += ["--data-memory", f"{data.worker_memory}M"]
+        command += ["--data-limit", f"{data.call_limit}s", "--data-idle", f"{data.idle}s"]
         if settings.agent.cpus is not None:
             command += ["--cpus", str(settings.agent.cpus)]
         if settings.agent.memory is not None:

@@ -234,3 +234,34 @@ class JobRunnerSection(msgspec.Struct, frozen=True, kw_only=True):
         Address | None,
         Declared(LISTEN, "off", "where dashboards follow events; usual port 5000"),
     ]
+
+
+class DataSection(msgspec.Struct, frozen=True, kw_only=True):
+    """Tables and models."""
+
+    url: Annotated[
+        str,
+        Declared(
+            or_word("", WORD),
+            "",
+            "where they are kept, such as s3://bucket/prefix; otherwise blobs/data in the home",
+        ),
+    ]
+    workers: Annotated[
+        int | None,
+        Declared(
+            or_word("auto", count(1, 256)),
+            "auto",
+            "calls that are answered at a time; auto: as many as cores, from 2 to 8",
+        ),
+    ]
+    worker_memory: Annotated[
+        int, Declared(megabytes(256, 10**7), "4G", "memory of each worker, in megabytes")
+    ]
+    call_limit: Annotated[
+        float, Declared(seconds(1, 30 * DAY), "10m", "longest a call may take; tasks have no limit")
+    ]
+    idle: Annotated[
+        float,
+        Declared(seconds(1, 365 * DAY), "15m", "pause after which workers leave until asked again"),
+    ]

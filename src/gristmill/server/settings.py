@@ -33,6 +33,7 @@ from gristmill.server.setting_kinds import (
 from gristmill.server.setting_sections import (
     DAY,
     AgentSettings,
+    DataSection,
     Declared,
     JobRunnerSection,
     MlbenchSection,
@@ -165,6 +166,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mlbench: MlbenchSection
     prominence: ProminenceSection
     job_runner: JobRunnerSection
+    data: DataSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

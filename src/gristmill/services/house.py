@@ -11,6 +11,7 @@ from gristmill.containers.images import ImageStore
 from gristmill.domain.clock import Chance
 from gristmill.services.accounting import Accounting
 from gristmill.services.agents import AgentRules, Agents
+from gristmill.services.data.data import Data
 from gristmill.services.declarations import Declarations
 from gristmill.services.device_login import DeviceLogins
 from gristmill.services.directory import Directory
@@ -84,6 +85,7 @@ class House:
         admin_mail: str = "",
         provider: ProviderRules | None = None,
         schedule_rules: ScheduleRules | None = None,
+        data_url: str = "",
     ) -> None:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
@@ -141,6 +143,15 @@ class House:
         zone = ZoneInfo(schedule_rules.zone)
         notifier = MailNotifier(self.mailer, admins, zone, lambda: self.job_base)
         self._open_schedules(schedule_rules, notifier, keyring.box)
+        self.data = Data(
+            self.core,
+            home,
+            self.submitter,
+            self.control,
+            self.tokens,
+            url=data_url,
+            workers=engine != "none",
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -174,6 +185,7 @@ class House:
         await self.lost_agents.load()
         await self.metrics.recorder.load()
         await self.scheduler.load()
+        await self.data.load()
         loops = (
             self.dispatcher.run,
             self.timers.run,
@@ -187,6 +199,7 @@ class House:
             self.scheduler.repeat,
             self.scheduler.ping,
             self.scheduler.watch_health,
+            self.data.sweeper.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 

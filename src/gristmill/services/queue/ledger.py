@@ -154,7 +154,10 @@ class Ledger:
         while self._ended or self._moved or self._flow.pending:
             ended, self._ended = self._ended, []
             moved, self._moved = self._moved, {}
-            self._satisfy_dependents([head for head in ended if head.state in _ENDED])
+            over = [head for head in ended if head.state in _ENDED]
+            self._satisfy_dependents(over)
+            for act in self._core.endings:
+                act(self.tx, over)
             self._change_groups(moved.values())
             self._flow.advance()
         save_heads(self.tx, self._changed.values())
