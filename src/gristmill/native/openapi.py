@@ -7,7 +7,8 @@ import msgspec
 from litestar import Litestar
 
 from gristmill.domain.job import JobSpec
-from gristmill.native import data_wire, metric_wire, schedule_wire, wire
+from gristmill.domain.workflow import WorkflowSpec
+from gristmill.native import data_wire, metric_wire, schedule_wire, wire, workflow_wire
 
 Json = dict[str, Any]
 
@@ -41,9 +42,10 @@ _V2_ERROR = {
 
 _SHAPES = (
     JobSpec,
+    WorkflowSpec,
     *(
         shape
-        for module in (wire, metric_wire, schedule_wire, data_wire)
+        for module in (wire, data_wire, metric_wire, schedule_wire, workflow_wire)
         for shape in vars(module).values()
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     ),
