@@ -129,7 +129,7 @@ class Runner:
         for lease in leases:
             key = (lease.job, lease.attempt, lease.rank)
             if key not in self.running:
-                spec = _decode_spec(lease.spec)
+                spec = self._runtimes.fitted(_decode_spec(lease.spec), lease.gang)
                 need = lease.need or need_of(spec.resources)
                 self.waitlist.add(Member(lease, spec, need, self._chance.monotonic()))
         self.fill()

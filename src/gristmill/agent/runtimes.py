@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from gristmill.agent.member import Member
 from gristmill.agent.mpi import launcher, mpi_words
 from gristmill.agent.sandbox import HOME as INSIDE
@@ -16,7 +18,7 @@ from gristmill.containers.images import Image, ImageLease, ImageStore
 from gristmill.containers.logins import Login, PullCall
 from gristmill.containers.run import Bind, ContainerEngine, ContainerRun
 from gristmill.domain.errors import InvalidInputError, NotFoundError
-from gristmill.domain.job import MPI_KINDS
+from gristmill.domain.job import MPI_KINDS, JobSpec, Task
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
     COULD_NOT_START,
@@ -24,6 +26,7 @@ from gristmill.domain.outcome import (
     NO_CONTAINER_ENGINE,
 )
 from gristmill.domain.resources import CPU_SHARES
+from gristmill.protocol.messages import GangPlace
 
 
 class CannotRunError(Exception):
@@ -60,6 +63,26 @@ class Runtimes:
     def bequeaths(self) -> bool:
         """Whether what a container used is only known once its engine's orphan is reaped."""
         return not self._on_host and getattr(self._engine, "bequeaths", False)
+
+    def fitted(self, spec: JobSpec, gang: GangPlace | None) -> JobSpec:
+        """Return the job as it is run here.
+
+        An mpirun starts the ranks of a distributed job where they share a node that has one;
+        elsewhere each member starts its own rank, and all members see that alike.
+        """
+        if not spec.distributed or not any(task.kind in MPI_KINDS for task in spec.tasks):
+            return spec
+        together = gang is None or len(set(gang.hosts)) == 1
+        if together and all(self._has_launcher(spec, task) for task in spec.tasks):
+            return spec
+        alone = (msgspec.structs.replace(t, kind="basic", processes=None) for t in spec.tasks)
+        return msgspec.structs.replace(spec, tasks=tuple(alone))
+
+    def _has_launcher(self, spec: JobSpec, task: Task) -> bool:
+        contained = not self._on_host and (task.image or spec.image) is not None
+        if contained and not getattr(self._engine, "shares", False):
+            return False
+        return task.kind not in MPI_KINDS or launcher(task.kind) is not None
 
     def find_image(self, reference: str) -> ImageLease:
         """Return an image from the store, or for the engine to fetch.

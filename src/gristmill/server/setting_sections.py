@@ -199,6 +199,15 @@ class MlbenchSection(msgspec.Struct, frozen=True, kw_only=True):
     namespace: Annotated[
         str, Declared(WORD, "default", "namespace of pods", also="MLBENCH_NAMESPACE")
     ]
+    hook: Annotated[
+        bool,
+        Declared(
+            SWITCH,
+            "false",
+            "let mlbench_core in ranks that run on the node post its metrics here",
+            also="MLBENCH_HOOK",
+        ),
+    ]
 
 
 class ProminenceSection(msgspec.Struct, frozen=True, kw_only=True):

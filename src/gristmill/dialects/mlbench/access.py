@@ -1,6 +1,7 @@
 """Who may ask. Runs and pods belong to one user of the core, whoever asks."""
 
 import ipaddress
+from functools import lru_cache
 
 from gristmill.dialects.mlbench.errors import detail
 from gristmill.dialects.mlbench.exchange import Scope, header
@@ -43,10 +44,13 @@ class Access:
 def is_loopback(scope: Scope) -> bool:
     """Whether the client is on this machine."""
     client = scope.get("client")
-    if not client:
-        return True
+    return not client or _is_own(client[0])
+
+
+@lru_cache(maxsize=1024)
+def _is_own(host: str) -> bool:
     try:
-        return ipaddress.ip_address(client[0]).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

@@ -1,6 +1,6 @@
 """The interface as an ASGI app: which path leads where."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from gristmill.agent.node import own_address
@@ -20,6 +20,7 @@ from gristmill.dialects.mlbench.pods import (
 from gristmill.dialects.mlbench.requests import SEED
 from gristmill.dialects.mlbench.runs import Runs, not_allowed
 from gristmill.dialects.mlbench.settings import MlbenchSettings
+from gristmill.dialects.mlbench.site import Site
 from gristmill.domain.errors import GristmillError
 from gristmill.domain.identity import Identity
 from gristmill.domain.state import ACTIVE
@@ -57,6 +58,7 @@ class Mlbench:
         self._host = own_address()
         self._access = Access(house.tokens, settings)
         self._runs = Runs(house, settings, self._host)
+        self._site = Site(house, settings, self._access, self._runs, self._known_pods)
         metrics = Metrics(house, self._runs)
         self._endpoints = {
             "": Endpoint(self._root, ("GET",)),
@@ -68,7 +70,11 @@ class Mlbench:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        path = scope["path"].removeprefix(MOUNT).removeprefix(ROOT).strip("/")
+        place = scope["path"].removeprefix(MOUNT)
+        if place != ROOT and not place.startswith(f"{ROOT}/"):
+            await self._site(scope, receive, send)
+            return
+        path = place.removeprefix(ROOT).strip("/")
         try:
             exchange = Exchange(scope, receive, send, path)
         except RefusedError as error:
@@ -111,6 +117,9 @@ class Mlbench:
 
     async def _pods(self, exchange: Exchange, who: Identity, key: str) -> None:  # noqa: ARG002
         exchange.check_format()
+        await exchange.reply([_shown(pod) async for pod in self._known_pods(who)])
+
+    async def _known_pods(self, who: Identity) -> AsyncGenerator[Pod, None]:
         pods = {pod.name: pod for pod in standing_pods(self._settings, self._host)}
         async for run in self._runs.all(who, tuple(ACTIVE)):
             phase = "Running" if run.word == "STARTED" else "Pending"
@@ -121,7 +130,8 @@ class Mlbench:
         async for name in self._heard_of(who):
             if name not in pods and not is_run_pod(self._settings, name):
                 pods[name] = external_pod(name)
-        await exchange.reply([_shown(pod) for pod in pods.values()])
+        for pod in pods.values():
+            yield pod
 
     async def _heard_of(self, who: Identity) -> Any:
         after = PREFIX

@@ -12,13 +12,16 @@ def split(command: str) -> list[str]:
     return shlex.split(command)
 
 
-def shell_text(words: list[str], *, backend: str, slots: int) -> str:
+def shell_text(words: list[str], *, backend: str, slots: int, hook: str = "") -> str:
     """Return the command of one rank; all else in the words stays as it is.
 
-    slots: how often each host is named in ``{hosts}``.
+    slots: how often each host is named in ``{hosts}``. hook: a folder that goes before others that
+    Python looks for modules in, where it exists: images do not have it.
     """
     line = " ".join(_word(word, backend) for word in words)
-    return f"{_hosts(slots)}exec {line}"
+    number = 'export MLBENCH_RUN_ID="$GRISTMILL_JOB_ID"; '
+    rank = 'export RANK="${OMPI_COMM_WORLD_RANK:-$RANK}"; '
+    return f"{_hosts(slots)}{number}{rank}{_hook(hook)}exec {line}"
 
 
 def _hosts(slots: int) -> str:
@@ -26,6 +29,15 @@ def _hosts(slots: int) -> str:
         return 'export MLBENCH_HOSTS="$GRISTMILL_HOSTS"; '
     repeat = ",".join(["&"] * slots)
     return f'export MLBENCH_HOSTS="$(echo "$GRISTMILL_HOSTS" | sed \'s/[^,]*/{repeat}/g\')"; '
+
+
+def _hook(folder: str) -> str:
+    if not folder:
+        return ""
+    quoted = shlex.quote(folder)
+    return (
+        f'if [ -d {quoted} ]; then export PYTHONPATH={quoted}"${{PYTHONPATH:+:$PYTHONPATH}}"; fi; '
+    )
 
 
 def _word(word: str, backend: str) -> str:

@@ -17,7 +17,7 @@ def write(at: int) -> str:
         moment = _EPOCH + timedelta(microseconds=at)
     except OverflowError:
         moment = _LAST if at > 0 else _FIRST
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def write_seconds(at: float | None) -> str | None:

@@ -1,15 +1,15 @@
 """``/api/metrics``: points of pods and runs in, series, summaries and archives out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from gristmill.dialects.mlbench import dates
-from gristmill.dialects.mlbench.errors import bad, detail, refused
+from gristmill.dialects.mlbench.errors import bad, refused
 from gristmill.dialects.mlbench.exchange import ZIP, Exchange
 from gristmill.dialects.mlbench.pods import PREFIX, source_of
-from gristmill.dialects.mlbench.points import read_point, write_grouped, write_point
+from gristmill.dialects.mlbench.points import Posted, read_point, write_grouped, write_point
 from gristmill.dialects.mlbench.runs import Runs
 from gristmill.dialects.mlbench.zips import Archive, file_name
 from gristmill.domain.errors import NotFoundError
@@ -20,7 +20,6 @@ from gristmill.services.metrics.reader import Wanted
 
 MOST_POINTS = 100_000
 LARGEST_SUMMARY = 100_000
-EXAMPLE = "2018-08-03T09:21:44.331823Z"
 POD_NOT_FOUND, RUN_NOT_FOUND = "Pod not found", "Run not found"
 
 _encode = msgspec.json.Encoder().encode
@@ -51,13 +50,33 @@ class Metrics:
             raise bad(f"at most {MOST_POINTS} points at a time")
         now = self._house.chance.now()
         posted = [read_point(one, now) for one in bodies]
-        placed = [new for one in posted for new in one.placed()]
         try:
-            await self._house.metrics.recorder.record(who, placed)
-        except NotFoundError as error:
-            raise refused(404, RUN_NOT_FOUND) from error
+            await self._record(who, posted)
+        except NotFoundError:
+            await self._record(who, posted, await self._unknown_runs(who, posted))
         replies = [one.reply() for one in posted]
         await exchange.reply(replies if isinstance(body, list) else replies[0], 201)
+
+    async def _record(
+        self, who: Identity, posted: Sequence[Posted], unknown: Collection[int] = ()
+    ) -> None:
+        placed = [new for one in posted for new in one.placed(unknown)]
+        await self._house.metrics.recorder.record(who, placed)
+
+    async def _unknown_runs(self, who: Identity, posted: Sequence[Posted]) -> set[int]:
+        """Return the runs that are not there: points of theirs stay with their pods.
+
+        Raises RefusedError for a point that has no pod.
+        """
+        unknown = set()
+        for run in {one.run for one in posted if one.run is not None}:
+            try:
+                await self._house.listing.get(who, run)
+            except NotFoundError:
+                unknown.add(run)
+        if any(one.run in unknown and not one.pod for one in posted):
+            raise refused(404, RUN_NOT_FOUND)
+        return unknown
 
     async def _one(self, exchange: Exchange, who: Identity, key: str) -> None:
         wanted = _wanted(exchange)
@@ -201,9 +220,3 @@ def _micros(at: float) -> int:
 async def _send(exchange: Exchange, archive: Archive, of: str) -> None:
     disposition = f"attachment; filename={file_name(of)}".encode()
     await exchange.send_bytes(archive.close(), 200, (b"content-disposition", disposition), kind=ZIP)
-
-
-def not_allowed(*methods: str) -> Exception:
-    """Return the refusal of a method."""
-    allow = ", ".join(methods).encode()
-    return detail(405, "Method not allowed.", (b"allow", allow))

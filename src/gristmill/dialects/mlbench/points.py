@@ -1,6 +1,6 @@
 """Metric points on the wire."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from gristmill.dialects.mlbench import dates
@@ -22,10 +22,10 @@ class Posted(NamedTuple):
     name: str
     point: Point
 
-    def placed(self) -> list[NewPoint]:
-        """Return the point for each series it belongs to."""
+    def placed(self, unknown: Collection[int] = ()) -> list[NewPoint]:
+        """Return the point for each series it belongs to, but for runs that are unknown."""
         sources = [source_of(self.pod)] if self.pod else []
-        if self.run is not None:
+        if self.run is not None and self.run not in unknown:
             sources.append(source_of_job(self.run))
         return [NewPoint(source, self.name, self.point) for source in sources]
 

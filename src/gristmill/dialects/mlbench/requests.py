@@ -78,7 +78,8 @@ def _later(fields: Mapping[str, Any]) -> RunFacts:
     shown, image, command, gpu_possible = _image(fields)
     backend, everywhere = _backend(fields)
     gpu = boolean(fields, "gpu_enabled") and gpu_possible
-    light, horovod = boolean(fields, "light_target"), boolean(fields, "use_horovod")
+    light = boolean(fields, "light_target")
+    horovod = boolean(fields, "use_horovod") and backend == "mpi" and _knows_horovod(shown, image)
     flags = [" --gpu"] * gpu + [" --light"] * light + [" --horovod"] * horovod
     return RunFacts(
         name=name,
@@ -95,6 +96,12 @@ def _later(fields: Mapping[str, Any]) -> RunFacts:
         light=light,
         horovod=horovod,
     )
+
+
+def _knows_horovod(shown: str, image: str) -> bool:
+    """Whether the program has that switch: the benchmark of backends, perhaps custom ones."""
+    template = find_template(shown)
+    return bool(image) and (template is None or template.task == "0a")
 
 
 def _image(fields: Mapping[str, Any]) -> tuple[str, str, str, bool]:

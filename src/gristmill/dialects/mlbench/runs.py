@@ -1,6 +1,6 @@
 """``/api/runs``: start, look at and delete distributed runs."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from gristmill.domain.state import TERMINAL, JobState
 from gristmill.protocol.messages import Stream
 from gristmill.services.house import House
 from gristmill.services.queue.submit import Submission
-from gristmill.services.queue.views import MOST_A_PAGE, JobFilter, Listed
+from gristmill.services.queue.views import MOST_A_PAGE, AttemptView, JobFilter, Listed
 
 RUN_NOT_FOUND = "Run not found"
 ACTIVE = "There is already an active run"
@@ -88,6 +88,11 @@ class Runs:
             if cursor is None:
                 return
 
+    async def shown(self, who: Identity, run: Run) -> dict[str, Any]:
+        """Return the run as lists show it: without its output, in the later spelling."""
+        metadata = await self._metadata(who, run, with_output=False)
+        return write_run(run, seed=False, metadata=metadata)
+
     def is_standing(self, pod: str) -> bool:
         """Whether this is a worker of the standing pool."""
         return any(pod == known.name for known in standing_pods(self._settings, self._host))
@@ -98,7 +103,8 @@ class Runs:
             facts, uuid=_uuid(self._house.chance), pods=pods_of(facts, self._settings)
         )
         cores, gpus = self._capacity()
-        spec = job_of(facts, self._settings, cores, gpus)
+        base = self._house.job_base
+        spec = job_of(facts, self._settings, cores=cores, gpus=gpus, base=base)
         submission = Submission(
             [spec],
             who.user,
@@ -150,8 +156,7 @@ class Runs:
 
     async def _metadata(self, who: Identity, run: Run, *, with_output: bool) -> dict[str, Any]:
         attempts = await self._house.listing.attempts(run.id) if run.attempt else []
-        members = run.facts.workers if run.facts.everywhere else 1
-        hosts = [self._host] * members
+        hosts = await self._hosts(run, attempts)
         output: dict[str, Any] = {}
         if with_output:
             output = {
@@ -160,6 +165,16 @@ class Runs:
                 "stderr": await self._lines(who, run, Stream.STDERR),
             }
         return output | write_metadata(run, self._settings, attempts, hosts)
+
+    async def _hosts(self, run: Run, attempts: Sequence[AttemptView]) -> list[str]:
+        """Return where each rank is, as the ranks are told; before they are placed, this host."""
+        members = run.facts.workers if run.facts.everywhere else 1
+        hosts = [self._host] * members
+        nodes = await self._house.agents.hosts() if attempts else {}
+        for attempt in attempts:
+            if attempt.number == run.attempt and attempt.agent_id in nodes:
+                hosts[attempt.rank] = nodes[attempt.agent_id].address
+        return hosts
 
     def _notes(self, run: Run, started: int) -> list[str]:
         """Return the lines about the run's progress, which come before its output."""

@@ -13,6 +13,7 @@ class MlbenchSettings(msgspec.Struct, frozen=True, kw_only=True):
     pods; 0 for none outside of runs. max_workers: that may run at once. worker_max_cpu: cores,
     max_bandwidth: Mbit/s, of the form's sliders. max_gpu_per_worker: slots of a host, 0 for 1.
     default_command: what a run without an image does; empty for a short built-in check.
+    hook: whether ranks on the node find the module that makes mlbench_core post its metrics here.
     """
 
     user: str = "mlbench"
@@ -25,3 +26,4 @@ class MlbenchSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_gpu_per_worker: int = 0
     max_bandwidth: float = 10_000.0
     default_command: str = ""
+    hook: bool = False

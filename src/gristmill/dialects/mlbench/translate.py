@@ -1,20 +1,25 @@
 """Runs as jobs, and jobs as runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import gristmill.training
 from gristmill.dialects.mlbench import dates
 from gristmill.dialects.mlbench.commands import shell_text, split
 from gristmill.dialects.mlbench.pods import labels, run_pod_name, source_of, standing_name
 from gristmill.dialects.mlbench.requests import SEED, RunFacts
 from gristmill.dialects.mlbench.settings import MlbenchSettings
-from gristmill.domain.job import GoalLine, JobSpec
+from gristmill.domain.job import GoalLine, JobSpec, Task
 from gristmill.domain.resources import Resources
 from gristmill.domain.state import JobState
 from gristmill.services.queue.views import AttemptView
 
 MODEL_PORT = "mlbench port 29500"
 """The port that the training library opens on the first host, whatever it is told."""
+
+HOOK_FOLDER = str(Path(gristmill.training.__file__).parent / "hook")
+"""Holds the ``sitecustomize`` that points mlbench_core at this server."""
 
 GOAL, GOAL_GRACE = "Goal Reached!", 30.0
 ALONE = "mlbench seed run"
@@ -58,19 +63,26 @@ def pods_of(facts: RunFacts, settings: MlbenchSettings) -> tuple[str, ...]:
     return tuple(run_pod_name(settings, facts.name, rank) for rank in range(facts.workers))
 
 
-def job_of(facts: RunFacts, settings: MlbenchSettings, cores: float, gpus: int) -> JobSpec:
-    """Return the job of a run. cores, gpus: of all nodes together.
+def job_of(
+    facts: RunFacts, settings: MlbenchSettings, *, cores: float, gpus: int, base: str
+) -> JobSpec:
+    """Return the job of a run. cores, gpus: of all nodes together. base: URL that jobs reach us by.
 
     Workers share the nodes: each takes a part of the cores such that as many as may run at once
     do, and what a client asks for is a cap, told to the ranks as their number of threads.
     """
     members = facts.workers if facts.everywhere else 1
     share = int(cores * 1000 / max(settings.max_workers, members)) / 1000
-    threads = max(1, int(facts.cpus))
     slots = settings.max_gpu_per_worker or 1
     backend = facts.backend
+    hook = HOOK_FOLDER if settings.hook else ""
+    text = shell_text(split(facts.command), backend=backend, slots=slots, hook=hook)
+    parallel = backend == "mpi" and bool(facts.image) and not facts.gpu
     return JobSpec(
-        command=shell_text(split(facts.command), backend=backend, slots=slots),
+        command=None if parallel else text,
+        tasks=(_mpi_task(text),) if parallel else (),
+        # What ranks in images share, they share through its folders.
+        sandbox=parallel,
         name=facts.name,
         group="mlbench",
         image=facts.image or None,
@@ -80,7 +92,7 @@ def job_of(facts: RunFacts, settings: MlbenchSettings, cores: float, gpus: int) 
             nodes=members,
             gpus=1 if facts.gpu and gpus >= members else 0,
         ),
-        env={"OMP_NUM_THREADS": str(threads)},
+        env=_variables(facts, base),
         distributed=True,
         usage_sources=tuple(source_of(pod) for pod in facts.pods),
         goal=GoalLine(text=GOAL, grace=GOAL_GRACE),
@@ -90,7 +102,17 @@ def job_of(facts: RunFacts, settings: MlbenchSettings, cores: float, gpus: int) 
     )
 
 
-def write_run(run: Run, *, seed: bool, metadata: dict[str, Any], fresh: bool = False) -> Any:
+def _mpi_task(text: str) -> Task:
+    return Task(argv=("/bin/sh", "-c", text), kind="openmpi", processes=1)
+
+
+def _variables(facts: RunFacts, base: str) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": str(max(1, int(facts.cpus))), "MLBENCH_API_URL": f"{base}/api"}
+
+
+def write_run(
+    run: Run, *, seed: bool, metadata: dict[str, Any], fresh: bool = False
+) -> dict[str, Any]:
     """Return a run as clients see it. seed: in the older spelling. fresh: it was just created."""
     facts = run.facts
     unqueued = fresh and facts.profile != SEED

@@ -18,6 +18,7 @@ from gristmill.store.database import Transaction
 from gristmill.store.jobs import get_heads
 
 MOST_KNOWN = 100_000
+MOST_GATHERED = 512
 MOST_SERIES = 10_000
 """Names of series under one source: their list is read whole."""
 
@@ -78,10 +79,18 @@ class Recorder:
     async def _write_all(self) -> None:
         try:
             while self._waiting:
+                await self._gather()
                 callers, self._waiting = self._waiting, []
                 await self._write_batch(callers)
         finally:
             self._busy = None
+
+    async def _gather(self) -> None:
+        """Wait as long as further callers come in: requests that arrive together share a commit."""
+        before = 0
+        while before < len(self._waiting) < MOST_GATHERED:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _write_batch(self, callers: Sequence[_Caller]) -> None:
         try:
