@@ -55,8 +55,15 @@ class Course:
             idle = self._footprints(empty, full)
             latency = self._latency(doors)
             rate = self._rate(doors)
-            jobs = rate + self._submission(doors["full"]) + latency + idle
-        return jobs + self._posting() + self._summary()
+            figures = rate + self._submission(doors["full"]) + latency + idle
+        return figures + self._data() + self._posting() + self._summary()
+
+    def _data(self) -> list[Figure]:
+        from bench.data import data_figures
+
+        self._say("tables and models")
+        with self._server("data", AGENT) as server:
+            return data_figures(server, self._sizes)
 
     @contextmanager
     def _server(self, name: str, flags: list[str]) -> Iterator[PrivateServer]:

@@ -9,8 +9,9 @@ class Sizes:
 
     repeats: rounds in which each thing is measured once; their median counts.
     seed: jobs really run, whose records are multiplied until there are stored_complete.
-    stored_ready: jobs that no agent will ever take. idle: seconds.
-    points: metric points posted one by one. summary: points of the series that is summarised.
+    stored_ready: jobs that no agent will ever take. idle: seconds. rows: of a table.
+    predicted: rows of one large call. calls: to a model. points: metric points posted one by one.
+    summary: points of the series that is summarised.
     """
 
     repeats: int
@@ -21,11 +22,28 @@ class Sizes:
     stored_complete: int
     stored_ready: int
     idle: float
+    rows: int
+    predicted: int
+    calls: int
     points: int
     summary: int
 
 
 SIZES = {
-    "small": Sizes(1, 200, 2_000, 10, 200, 1_000, 3_000, 1.0, 400, 10_000),
-    "full": Sizes(5, 5_000, 100_000, 100, 2_000, 1_000_000, 1_000_000, 10.0, 16_000, 10_000_000),
+    "small": Sizes(1, 200, 2_000, 10, 200, 1_000, 3_000, 1.0, 2_000, 1_000, 10, 400, 10_000),
+    "full": Sizes(
+        5,
+        5_000,
+        100_000,
+        100,
+        2_000,
+        1_000_000,
+        1_000_000,
+        10.0,
+        1_000_000,
+        100_000,
+        300,
+        16_000,
+        10_000_000,
+    ),  # fmt: skip
 }

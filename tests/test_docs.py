@@ -10,7 +10,7 @@ from gristmill.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_ASKED_HERE = {"serve", "agent", "image", "token"}
+NOT_ASKED_HERE = {"serve", "agent", "image", "schedule", "token"}
 """Commands that parse their own words, or have commands below them."""
 
 _LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")

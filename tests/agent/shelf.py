@@ -8,12 +8,17 @@ from pathlib import Path
 
 
 class Shelf:
-    """url: of the folder. got: paths that were asked for, in order; refuse: answer 503 so often."""
+    """url: of the folder. got: paths that were asked for, in order; refuse: answer 503 so often.
+
+    flowing: cleared, nothing is answered.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.got: list[str] = []
         self.refuse = 0
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -29,6 +34,7 @@ class Shelf:
 
             def do_GET(self) -> None:
                 shelf.got.append(self.path)
+                shelf.flowing.wait()
                 if shelf.refuse > 0:
                     shelf.refuse -= 1
                     self.send_error(503)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gristmill.containers.engines import PROGRAMS, detect
@@ -22,7 +23,9 @@ from gristmill.domain.job import JobSpec, Task
 from gristmill.domain.outcome import (
     ARTIFACT_DOWNLOAD_FAILED,
     ARTIFACT_UNPACK_FAILED,
+    CANCELLED_BY_USER,
     IMAGE_UNAVAILABLE,
+    LOST,
     MOUNT_FAILED,
     NON_ZERO_EXIT,
     OVER_WALLTIME,
@@ -32,9 +35,9 @@ from gristmill.domain.outcome import (
 )
 from gristmill.domain.resources import Resources
 from gristmill.domain.staging import Artifact, Input, Staging, Storage
-from gristmill.protocol.messages import Finished
+from gristmill.protocol.messages import Finished, GangPlace
 from tests.agent.shelf import Shelf, open_shelf
-from tests.agent.workshop import Workshop
+from tests.agent.workshop import LocalQuestions, Workshop
 from tests.containers.rootfs import busybox_rootfs, tar_of
 
 IMAGE = "bb"
@@ -503,3 +506,73 @@ def test_what_a_task_used_is_known(ward: Ward) -> None:
     assert first.wall_seconds >= first.cpu_seconds * 0.5
     assert 100 < second.peak_memory_kb < 20_000 < third.peak_memory_kb
     assert end.cpu >= first.cpu_seconds
+
+
+def test_a_job_is_killed_while_its_files_come_in(ward: Ward) -> None:
+    (ward.shelf.folder / "f").write_text("f")
+    staging = Staging(artifacts=(Artifact(url=f"{ward.shelf.url}/f"),), output_files=("f",))
+
+    async def go() -> Finished:
+        async with Workshop(ward.home, engine=ward.engine, grace=0.2) as workshop:
+            lease = workshop.lease(job(task("cat f"), staging=staging))
+            workshop.runner.accept([lease])
+            await workshop.poll(lambda: ward.shelf.got == ["/f"])
+            workshop.runner.kill((lease.job, 1, 0))
+            await workshop.until(lambda: workshop.runner.finished)
+            return workshop.runner.finished[0]
+
+    ward.shelf.flowing.clear()
+    try:
+        end = asyncio.run(go())
+    finally:
+        ward.shelf.flowing.set()
+    assert (end.reason, end.tasks, end.succeeded) == (CANCELLED_BY_USER, [], False)
+    assert os.listdir(ward.home / "sandboxes") == []
+
+
+def test_an_agent_that_leaves_does_not_wait_for_a_server_that_is_gone(ward: Ward) -> None:
+    class Silent(LocalQuestions):
+        async def places(self, *_: object) -> list[str]:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    asked = asyncio.Event()
+
+    async def go() -> Finished:
+        async with Workshop(ward.home, engine=ward.engine, questions=Silent()) as workshop:
+            workshop.images.add(IMAGE, ward.rootfs)
+            wanted = Staging(output_files=("a",))
+            workshop.runner.accept([workshop.lease(job(task("echo a > a"), staging=wanted))])
+            await asked.wait()
+            workshop.runner.kill_all(LOST)
+            await workshop.until(lambda: workshop.runner.finished)
+            return workshop.runner.finished[0]
+
+    assert asyncio.run(go()).reason == LOST
+
+
+def test_another_node_waits_for_the_first(ward: Ward) -> None:
+    gang = GangPlace(2, ["h", "h"], 1)
+    spec = job(task("echo mine", nodes="all"), task("echo never", nodes="first"))
+
+    async def go() -> list[Finished]:
+        async with Workshop(ward.home, engine=ward.engine, cpus=4) as workshop:
+            workshop.images.add(IMAGE, ward.rootfs)
+            runner = workshop.runner
+            leases = [msgspec.structs.replace(workshop.lease(spec), rank=1, gang=gang)
+                      for _ in range(2)]  # fmt: skip
+            keys = [(lease.job, 1, 1) for lease in leases]
+            runner.accept(leases)
+            members = [runner.running[key] for key in keys]
+            await workshop.poll(lambda: all(each.results and not each.stage for each in members))
+            await asyncio.sleep(0.05)
+            assert not runner.finished
+            runner.release(keys[0])
+            runner.kill(keys[1])
+            await workshop.until(lambda: len(runner.finished) == 2)
+            return sorted(runner.finished, key=lambda end: end.job)
+
+    first, second = asyncio.run(go())
+    assert (first.succeeded, text(first)) == (True, "mine\n")
+    assert (second.succeeded, second.reason) == (False, CANCELLED_BY_USER)

@@ -65,6 +65,7 @@ class Workshop:
         on_host: bool = False,
         grace: float = 0.5,
         memory_used: float = 0.0,
+        questions: LocalQuestions | None = None,
     ) -> None:
         set_subreaper()
         chance = Chance()
@@ -75,7 +76,7 @@ class Workshop:
         self.images = ImageStore(home / "images")
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
-        self.helpers, self.questions = Helpers(), LocalQuestions()
+        self.helpers, self.questions = Helpers(), questions or LocalQuestions()
         self.mounts = Mounts(home / "mounts", MemberHelpers("workshop", self.helpers), chance)
         self.sandboxes = Sandboxes(
             home / "sandboxes",

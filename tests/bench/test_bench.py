@@ -26,6 +26,7 @@ def test_the_whole_course_at_small_sizes(tmp_path: Path) -> None:
         "xargs", "2,000 jobs in one request", "request to running, median",
         "request to running, p95", "memory of the agent", "idle CPU of the server", "full store",
         "metric points, one a request", "reading a summary of 10,000 points",
+        "a table of 2,000 rows, written", "predict, rows: 1, warm, median", "8 clients at once",
     ):  # fmt: skip
         assert figure in names
     assert processes_with("gristmill-bench-") == []

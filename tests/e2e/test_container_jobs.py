@@ -18,12 +18,14 @@ from gristmill.domain.job import JobSpec, Task
 from gristmill.domain.resources import Resources
 from gristmill.domain.staging import Artifact, Staging
 from tests.containers.rootfs import busybox_rootfs
+from tests.e2e.conftest import Start
 from tests.e2e.harness import (
     RunningServer,
     eventually,
     processes_with,
     short_folder,
     start_server,
+    wait_for_state,
 )
 
 IMAGE = "bb"
@@ -253,3 +255,45 @@ def test_every_node_may_run_its_own_tasks(server: RunningServer) -> None:
     number = client.submit(spec).id
     assert say(client, number) == "node 0\nfirst\n"
     assert client.read_output(number, rank=1).data == b"node 1\n"
+
+
+def test_a_server_that_dies_takes_no_files_of_jobs_along(home: Path, start: Start) -> None:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed (run scripts/system-packages)")
+    server = start("--container-engine", "bubblewrap")
+    ImageStore(home / "images").add(IMAGE, busybox_rootfs(home.parent / "rootfs"))
+    client = server.client()
+    wait = task("while ! test -e /tmp/go; do sleep 0.05; done; echo out > out.txt")
+    staging = Staging(output_files=("out.txt",))
+    number = client.submit(job(wait, staging=staging)).id
+    wait_for_state(client, number, "running")
+    (folder,) = eventually_one(home / "sandboxes")
+    server.kill9()
+    (folder / "tmp" / "go").touch()
+    eventually(lambda: not processes_with("while ! test -e /tmp/go"))
+    server.restart()
+    assert client.wait(number).state == "complete"
+    blobs = [path for path in (home / "blobs" / "objects").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in blobs] == [b"out\n"]
+    assert os.listdir(home / "sandboxes") == []
+
+
+def test_an_agent_that_dies_leaves_nothing_of_its_jobs(home: Path, start: Start) -> None:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed (run scripts/system-packages)")
+    server = start("--container-engine", "bubblewrap")
+    ImageStore(home / "images").add(IMAGE, busybox_rootfs(home.parent / "rootfs"))
+    client = server.client()
+    number = client.submit(job(task("sleep 7531"), task("true", kind="sidecar"))).id
+    wait_for_state(client, number, "running")
+    eventually(lambda: processes_with("sleep\x007531"))
+    server.kill9_agent()
+    assert client.wait(number).state == "buried"
+    assert not processes_with("sleep\x007531")
+    eventually(lambda: os.listdir(home / "sandboxes") == [])
+
+
+def eventually_one(folder: Path) -> list[Path]:
+    """Return the one entry of a folder, once it is there."""
+    eventually(lambda: folder.is_dir() and len(list(folder.iterdir())) == 1)
+    return list(folder.iterdir())

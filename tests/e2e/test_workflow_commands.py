@@ -37,6 +37,11 @@ class Command:
         assert not (out and err), (out, err)
         return str((out or err).decode())
 
+    def jobs_of(self, number: int) -> list[str]:
+        words = ["jobs", "--workflow", str(number), "--oldest", "--json", "--home", self._home]
+        assert run(words) == 0
+        return [job["node"] for job in json.loads(self._captured.readouterr().out)]
+
     def json(self, *words: object, code: int = 0) -> Any:
         return json.loads(self(*words, "--json", code=code))
 
@@ -67,6 +72,7 @@ def test_from_a_file_to_its_end_and_again(
         "check [0/1 done, 1 failed]",
         "  plot [0/1 done]  <- point, check",
     ]
+    assert workflow.jobs_of(number) == ["point"] * 3 + ["check", "plot"]
     dot = workflow("graph", number, "--dot")
     assert '"point" -> "plot";' in dot
     assert dot.startswith('digraph "mine" {')

@@ -13,7 +13,7 @@ from tests.prominence.talk import IMAGE, Prominence
 __all__ = ["Start", "folder", "home", "server", "start"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def idle_server() -> Iterator[RunningServer]:
     """A server that runs nothing: everything stays as it was submitted."""
     with idling() as server:
@@ -40,7 +40,7 @@ def idle(idle_server: RunningServer) -> Iterator[Prominence]:
     talk.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def mill() -> Iterator[RunningServer]:
     """A server that runs jobs in real containers of a small image."""
     with short_folder() as place:

@@ -143,6 +143,39 @@ def test_remove_from_an_active_job_takes_its_flag(idle: Prominence) -> None:
     assert idle.ids() == []
 
 
+def test_jobs_of_a_workflow(idle: Prominence) -> None:
+    plain = idle.run("true", name="a")
+    flow = {
+        "name": "flow",
+        "jobs": [{**description("echo $n"), "name": name} for name in ("a", "b", "c")],
+        "dependencies": {"a": ["c"]},
+        "factories": [{"name": "f", "type": "repeat", "jobs": ["b"], "number": 2}],
+    }
+    number = idle.ask("POST", "/workflows", json=flow).json()["id"]
+    listed = idle.jobs(workflow="true", id=str(number), num="1")
+    assert [job["name"] for job in listed] == ["flow/a", "flow/b/0", "flow/b/1", "flow/c"]
+    assert ["parameters" in job for job in listed] == [False, True, True, False]
+    single, first, second, child = (job["id"] for job in listed)
+    assert idle.ids() == [plain, single, first, second, child]
+    assert idle.ids(name="a") == [plain, single]
+    assert idle.ids(name="flow/b/1") == [second]
+    clone = idle.ask("PUT", f"/jobs/{single}/clone").json()["id"]
+    assert idle.job(clone)["name"] == "a"
+    text = idle.refused("PUT", f"/jobs/{first}/clone")
+    assert text == "Unable to get JSON description of the specified job"
+    assert idle.ask("DELETE", f"/jobs/{first}").json() == {}
+    assert idle.ids(workflow="true", id=str(number)) == [single, second, child]
+    assert idle.ids(workflow="true", id=str(number), completed="true") == [first]
+    assert idle.ids(name="flow/b/0", completed="true") == [first]
+    idle.ask("DELETE", f"/workflows/{number}")
+    assert idle.ids(workflow="true", id=str(number)) == []
+    assert len(idle.ids(workflow="true", id=str(number), all="1")) == 4
+    found = idle.job(second)
+    assert found["statusReason"] == "Job part of a workflow which was deleted by user"
+    assert idle.get(f"/jobs/{number}") == []
+    assert idle.other().ids(workflow="true", id=str(number), all="1") == []
+
+
 def test_jobs_of_other_interfaces_are_not_listed(idle: Prominence) -> None:
     native = idle.server.client(idle.token).submit("true").id
     assert idle.ids() == idle.ids(all="1") == idle.ids(id=str(native)) == []

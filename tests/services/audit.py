@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 
 import msgspec
 
+from gristmill.domain.dialect import RUNS
 from gristmill.domain.outcome import CANCELLED_WITH_WORKFLOW, DEPENDENCY_FAILED
 from gristmill.domain.state import _MOVES as MOVES
 from gristmill.domain.state import BUCKETS, HELD, INITIAL, TERMINAL, JobState
@@ -42,6 +43,7 @@ def audit(url: str) -> None:
     _check_holding(url, jobs)
     _check_history(url, jobs)
     _check_workflows(url, jobs)
+    _check_runs(url, jobs)
 
 
 def _jobs(url: str) -> dict[int, _Job]:
@@ -83,6 +85,8 @@ def _check_dependencies(url: str, jobs: dict[int, _Job]) -> None:
     )
     unmet.update(row[0] for row in rows(url, blocked))
     for job_id, row in jobs.items():
+        # A run of a schedule that is due is held until it is its turn.
+        unmet[job_id] += row.dialect in RUNS and row.state is JobState.WAITING
         assert row.unmet == unmet[job_id], row
         assert (row.state is JobState.WAITING) == (row.unmet > 0) or row.state not in {
             JobState.WAITING,
@@ -106,7 +110,7 @@ def _check_mutexes(url: str, jobs: dict[int, _Job]) -> None:
 
 def _check_holding(url: str, jobs: dict[int, _Job]) -> None:
     for job in jobs.values():
-        assert job.state not in HELD or job.agent is not None, job
+        assert job.state not in HELD or job.agent is not None or job.dialect in RUNS, job
     unfinished = "select job_id, attempt from gang_member where finished = 0"
     for job_id, attempt in rows(url, unfinished):
         assert jobs[job_id].state in HELD, jobs[job_id]
@@ -177,3 +181,29 @@ def _phase(state: JobState, reason: str | None, unmet: int) -> str:
     if state is JobState.WAITING or (unmet and reason in _NEVER_RAN):
         return "waiting"
     return "failed" if state in TERMINAL else "queued"
+
+
+def _check_runs(url: str, jobs: dict[int, _Job]) -> None:
+    """Compare the stamps of runs with their jobs, and the counters of schedules with their runs."""
+    done: Counter[tuple[int, bool | None]] = Counter()
+    columns = "job_id, schedule_id, phase, enqueued_at, started_at, returned_at, success"
+    for job, schedule, phase, enqueued, started, returned, success in rows(
+        url, f"select {columns} from run"
+    ):
+        state = jobs[job].state
+        assert jobs[job].dialect in RUNS, jobs[job]
+        assert (state in TERMINAL) == (returned is not None), (job, state)
+        if returned is None:
+            assert (enqueued is not None) == (state in HELD), (job, state)
+        if enqueued is not None and started is not None and returned is not None:
+            assert phase == 3
+            done[schedule, None if success is None else bool(success)] += 1
+        else:
+            assert phase < 3
+    stored: Counter[tuple[int, bool | None]] = Counter()
+    columns = "id, runs_succeeded, runs_failed, runs_unjudged, logs"
+    for schedule, good, bad, unjudged, logs in rows(url, f"select {columns} from schedule"):
+        stored.update({(schedule, True): good, (schedule, False): bad, (schedule, None): unjudged})
+        found = rows(url, f"select count(*) from run_log where schedule_id = {schedule}")
+        assert found == [(logs,)], schedule
+    assert +stored == +done

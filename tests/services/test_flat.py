@@ -29,6 +29,13 @@ SCANS_BY_NATURE = {
     "count_metric_tails": "fresh points alone, which are few; at start only",
     "count_device_logins": "counts no further than a limit",
     "list_doomed_blobs": "takes the first few, whichever they are",
+    "get_oldest_open_data_task": "the first of an index of those that are open alone",
+    "list_open_data_tasks": "an index of those that are open alone; at start only",
+    "list_all_open_runs": "runs that have not returned, which have an index of their own",
+    "list_open_kills": "requests that nobody has taken, which have an index of their own",
+    "list_done_runs": "walks an index to the page that is asked for",
+    "list_done_runs_by_success": "walks an index to the page that is asked for",
+    "list_done_run_logs": "walks an index to the page that is asked for",
     "delete_old_kept": "once an hour, as many as people asked to keep listed",
     "delete_events_before": "events leave in the order they came",
 }

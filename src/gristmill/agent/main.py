@@ -19,6 +19,7 @@ from gristmill import __version__
 from gristmill.agent.cgroups import detect
 from gristmill.agent.config import AgentConfig, parse_arguments
 from gristmill.agent.connection import Address, Connection, RefusedError
+from gristmill.agent.data_workers import DataWorkers
 from gristmill.agent.ending import Ending
 from gristmill.agent.errands import Errands
 from gristmill.agent.helpers import MemberHelpers
@@ -108,6 +109,9 @@ class Agent:
         self._watch = Watch(
             self._runner, self._cgroups, sampler, chance, config.output_limit, pulses
         )
+        self._data = (
+            DataWorkers(config, self._runner.bystanders, chance) if not config.url else None
+        )
         self._errands = Errands(
             runner=self._runner,
             inside=Inside(
@@ -183,7 +187,7 @@ class Agent:
             float(process_start(os.getpid()) or 0),
             not config.url,
             runner.capacity,
-            config.labels,
+            {**config.labels, **(self._data.labels if self._data else {})},
             list(config.pools),
             self._runtimes.names,
             [self._cgroups.note] if self._cgroups.note else [],
@@ -205,6 +209,8 @@ class Agent:
             self._errands.upload(),
             self._watch.run(),
         ]
+        if self._data is not None:
+            self._data.open()
         tasks = [asyncio.create_task(each) for each in loops]
         present = asyncio.create_task(self._stay())
         done, _ = await asyncio.wait([present, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -212,6 +218,8 @@ class Agent:
             task.cancel()
         for task in done:
             task.result()
+        if self._data is not None:
+            self._data.close()
         self._journal.close()
         self._cgroups.close()
         return 0

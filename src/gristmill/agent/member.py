@@ -36,7 +36,8 @@ class Member:
     times: monotonic seconds, started_at: epoch seconds.
     sidecars: processes that end with the tasks. waits: whether it has to be released by the
     first of its gang. ran: whether a task began. original: the current step as it was wished
-    for. pull: how its image was had. stage: what is awaited between two steps.
+    for. pull: how its image was had. tokens: names of its containers. stage: what is awaited
+    between two steps.
     """
 
     lease: Lease
@@ -85,6 +86,7 @@ class Member:
     ran: bool = False
     tees: Tees | None = None
     pull: Pulled = NOT_PULLED
+    tokens: set[str] = field(default_factory=set)
     original: Step | None = None
 
     @property

@@ -26,36 +26,33 @@ Then = Callable[[Used], None]
 
 
 class Orphans:
-    """Joins the ends of engines' processes with those of the orphans they leave."""
+    """Joins the ends of engines' processes with those of the orphans they leave.
+
+    engines: the processes that are expected to leave one, with what it used, once that is known.
+    """
 
     def __init__(self) -> None:
-        self._engines: dict[int, Used | None] = {}
+        self.engines: dict[int, Used | None] = {}
         self._ends: dict[int, Then] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._engines)
-
-    def __contains__(self, pid: int) -> bool:
-        return pid in self._engines
 
     def expect(self, pid: int) -> None:
         """Take note of an engine's process, leader of a session."""
-        self._engines[pid] = None
+        self.engines[pid] = None
 
     def owner_of(self, pid: int) -> int:
         """Return the engine's process a zombie belongs to, 0 when it is nobody's orphan."""
         session = _session(pid)
-        return session if session in self._engines and session != pid else 0
+        return session if session in self.engines and session != pid else 0
 
     def reaped(self, engine: int, used: Used) -> None:
         """Take note of what an orphan used; whoever waits for it goes on."""
-        self._engines[engine] = used
+        self.engines[engine] = used
         self._go_on(engine)
 
     def engine_ended(self, pid: int, then: Then) -> None:
         """Call then once it is known what the container used: mostly at once."""
         self._ends[pid] = then
-        if self._engines[pid] is not None or not _has_orphan(pid):
+        if self.engines[pid] is not None or not _has_orphan(pid):
             self._go_on(pid)
         else:
             asyncio.get_running_loop().call_later(PATIENCE, self._go_on, pid)
@@ -63,7 +60,7 @@ class Orphans:
     def _go_on(self, engine: int) -> None:
         then = self._ends.pop(engine, None)
         if then is not None:
-            used = self._engines.pop(engine)
+            used = self.engines.pop(engine)
             then(used or Used(0.0, 0))
 
 

@@ -39,6 +39,8 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
 
 def _exit_code(member: Member) -> int | None:
     """Return the last exit code that was not 0, else the last one there is."""
+    if len(member.results) == 1:
+        return member.results[0].exit_code
     codes = [result.exit_code for result in member.results if result.exit_code is not None]
     return next((code for code in reversed(codes) if code), codes[-1] if codes else None)
 

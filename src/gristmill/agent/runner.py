@@ -26,6 +26,7 @@ from gristmill.agent.results import finished
 from gristmill.agent.runtimes import CannotRunError, Runtimes
 from gristmill.agent.sandbox import FailedError, Sandbox, dress
 from gristmill.agent.sandboxes import Sandboxes
+from gristmill.agent.scripts import SCRIPT_DESCRIPTOR, open_script
 from gristmill.agent.slots import Keep, Scratch, Slots
 from gristmill.agent.spawning import Descriptors, Helpers, spawn
 from gristmill.agent.steps import (
@@ -72,7 +73,8 @@ BURST = 0.02
 class Runner:
     """Members waiting, running and ended on this agent.
 
-    on_change: called after anything worth reporting happened.
+    on_change: called after anything worth reporting happened. bystanders: children of this
+    process that belong to no member.
     """
 
     def __init__(
@@ -107,11 +109,12 @@ class Runner:
         self.returned: list[Held] = []
         self.goals: list[Held] = []
         self._by_pid: dict[int, Member] = {}
+        self.bystanders: set[int] = set()
         self._filling = False
         self._base, self._slots, self._scratch = base_environment, slots, scratch
         self._journal, self._runtimes, self._ending = journal, runtimes, ending
         self._mounts = mounts
-        self._chance, self._on_change = chance, on_change
+        self._chance, self.changed = chance, on_change
         self._outputs, self._keep = outputs, keep
         self._helpers, self._sandboxes = helpers, sandboxes
         self._entrance = Entrance(scratch, sandboxes, chance)
@@ -130,10 +133,6 @@ class Runner:
                 need = lease.need or need_of(spec.resources)
                 self.waitlist.add(Member(lease, spec, need, self._chance.monotonic()))
         self.fill()
-
-    def changed(self) -> None:
-        """Say that something is worth reporting."""
-        self._on_change()
 
     def fill(self) -> None:
         """Start waiting members while there is room."""
@@ -164,13 +163,13 @@ class Runner:
         stale = self.waitlist.take_stale(self._chance.monotonic())
         if stale:
             self.returned.extend(member.held for member in stale)
-            self._on_change()
+            self.changed()
 
     def give_back(self) -> None:
         """Return to the server what has not begun."""
         self.returned.extend(member.held for member in self.waitlist)
         self.waitlist = Waitlist()
-        self._on_change()
+        self.changed()
 
     def kill(self, key: Key, cause: str = CANCELLED_BY_USER) -> None:
         """End a member, all of it, and report cause as the reason."""
@@ -203,7 +202,7 @@ class Runner:
         """Note that a member says its work is done; the server tells the others of its gang."""
         self.wind_down(member.key)
         self.goals.append(member.held)
-        self._on_change()
+        self.changed()
 
     def wind_down(self, key: Key) -> None:
         """Give a member its grace to leave; from now on it succeeds however it ends."""
@@ -256,7 +255,7 @@ class Runner:
     def _collect(self) -> None:
         while True:
             target, engine = -1, 0
-            if self._orphans:
+            if self._orphans.engines:
                 # Once it is reaped, nothing tells whose orphan it was.
                 target = next_zombie()
                 if target == 0:
@@ -278,7 +277,7 @@ class Runner:
             else:
                 seconds = usage.ru_utime + usage.ru_stime
                 peak = true_peak(usage.ru_maxrss)
-                if pid in self._orphans:
+                if pid in self._orphans.engines:
                     self._engine_ended(member, code, Used(seconds, peak))
                 else:
                     self._step_ended(member, code, seconds, peak)
@@ -403,7 +402,7 @@ class Runner:
         member.pid = pid
         if step.task is not None:
             member.ran = True
-        if self._runtimes.bequeaths(step):
+        if step.image is not None and self._runtimes.bequeaths():
             self._orphans.expect(pid)
         if member.started_at is None:
             self._note_start(member)
@@ -425,8 +424,13 @@ class Runner:
         slot = member.slot
         assert slot is not None
         words, env, cwd = self._runtimes.prepare(member, step)
-        stdout, stderr = slot.stdout.descriptor, slot.stderr.descriptor
+        stdout = slot.stdout.descriptor
+        stderr = stdout if member.spec.merge_output else slot.stderr.descriptor
         member.step_began = self._chance.monotonic()
+        if step.script is not None:
+            with open_script(step.script) as script:
+                streams = Descriptors(self._null, stdout, stderr)
+                return spawn(words, env, cwd, streams, (script, SCRIPT_DESCRIPTOR))
         if step.tee is None:
             return spawn(words, env, cwd, Descriptors(self._null, stdout, stderr))
         sandbox = member.sandbox
@@ -444,7 +448,7 @@ class Runner:
         member.first_pid = member.pid
         self._journal.began(member.held)
         self.untold.add(member.key)
-        self._on_change()
+        self.changed()
 
     def _could_not_run(self, member: Member, error: Exception) -> None:
         if member.current is not None and member.current.task is None:
@@ -493,7 +497,7 @@ class Runner:
             return
         if member.ending is not None and not member.ending.done():
             return
-        if member.pid in self._by_pid or member.pid in self._orphans:
+        if member.pid in self._by_pid or member.pid in self._orphans.engines:
             return
         if member.ending is None and self._left_something(member):
             self._ending.begin(member, self._settle)
@@ -549,7 +553,7 @@ class Runner:
         try:
             os.killpg(member.pid, 0)
         except ProcessLookupError:
-            if self._children.issubset(self._by_pid):
+            if self._children.issubset(self._by_pid.keys() | self.bystanders):
                 return False
         except PermissionError:
             return True
@@ -570,7 +574,7 @@ class Runner:
             if not self.running:
                 self.busy.clear()
                 self.idle.set()
-        self._on_change()
+        self.changed()
 
     def _release(self, member: Member) -> None:
         self.free.give(member.need)

@@ -11,6 +11,7 @@ from gristmill.agent.member import Member
 from gristmill.agent.mpi import launcher, mpi_words
 from gristmill.agent.sandbox import HOME as INSIDE
 from gristmill.agent.sandbox import TMP
+from gristmill.agent.scripts import script_words
 from gristmill.agent.steps import Step, describe, resolve_home
 from gristmill.containers.engines import pull_call, resolve
 from gristmill.containers.images import Image, ImageLease, ImageStore
@@ -59,10 +60,9 @@ class Runtimes:
         """What runs containers here."""
         return "host" if self._on_host or self._engine is None else self._engine.name
 
-    def bequeaths(self, step: Step) -> bool:
-        """Whether what the step used is only known once its child's orphan is reaped."""
-        in_container = step.image is not None and not self._on_host
-        return in_container and getattr(self._engine, "bequeaths", False)
+    def bequeaths(self) -> bool:
+        """Whether what a container used is only known once its engine's orphan is reaped."""
+        return not self._on_host and getattr(self._engine, "bequeaths", False)
 
     def fitted(self, spec: JobSpec, gang: GangPlace | None) -> JobSpec:
         """Return the job as it is run here.
@@ -119,22 +119,24 @@ class Runtimes:
             return self._in_container(member, step, step.image)
         if step.words and step.kind in MPI_KINDS:
             return self._mpi_on_host(member, step)
+        if step.script is not None:
+            return script_words(step.script), _environment(member, step), _workdir(member, step)
         if not step.words:
             raise CannotRunError(
                 IMAGE_UNAVAILABLE, f"{describe(step)} cannot run without a container engine"
             )
-        env = {**member.env, **step.env} if step.env else member.env
-        return list(step.words), env, _workdir(member, step)
+        return list(step.words), _environment(member, step), _workdir(member, step)
 
     def _in_container(
         self, member: Member, step: Step, reference: str
     ) -> tuple[list[str], dict[str, str], str]:
         engine = self._needed()
-        parallel = step.kind in MPI_KINDS
+        parallel, token = step.kind in MPI_KINDS, _token(member, step)
+        member.tokens.add(token)
         try:
             run = ContainerRun(
                 image=self._image(member, engine, reference),
-                token=_token(member, step),
+                token=token,
                 scratch=self._engine_folder(member),
                 argv=_argv(step),
                 env=_inside(member, step),
@@ -176,19 +178,24 @@ class Runtimes:
         """Remove what an engine keeps of a member after its processes."""
         if member.engine_folder is not None:
             if self._engine is not None and self._engine.outlives:
-                for token in (_token(member), f"{_token(member)}-exec"):
+                for token in member.tokens:
                     self._engine.cleanup(token)
             shutil.rmtree(member.engine_folder, ignore_errors=True)
             member.engine_folder = None
 
 
-def _token(member: Member, step: Step | None = None) -> str:
+def _environment(member: Member, step: Step) -> dict[str, str]:
+    return {**member.env, **step.env} if step.env else member.env
+
+
+def _token(member: Member, step: Step) -> str:
+    """Return a name for the step's container: tasks have one after another, others their own."""
     job, attempt, rank = member.key
     node = member.env["GRISTMILL_MEMBER"].split("/")[0]
     token = f"gristmill-{node}-{job}.{attempt}.{rank}"
-    if step is not None and step.kind == "sidecar":
+    if step.kind == "sidecar":
         return f"{token}-s{step.task}"
-    return f"{token}-exec" if step is not None and step.task is None else token
+    return f"{token}-x{len(member.tokens)}" if step.task is None else token
 
 
 def _argv(step: Step) -> tuple[str, ...] | None:

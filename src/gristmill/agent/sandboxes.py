@@ -1,8 +1,10 @@
 """What happens around the tasks of a job in a sandbox: files in, images, files out."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -256,12 +258,14 @@ class Sandboxes:
             if path.rstrip("/") not in shown:
                 return f"{path!r} is neither below the job's folder nor where an artifact is shown"
             folder, below = shown[path.rstrip("/")], "."
-        work = os.path.join(sandbox.work, "snapshot")
-        os.makedirs(work, 0o700, exist_ok=True)
+        work = tempfile.mkdtemp(prefix="snapshot-", dir=sandbox.work)
         plan = Snapshot(
             folder=folder, most=0, authority=self._authority, path=below, work=work, url=url
         )
-        answer = await self._run(member, sandbox, plan, work)
+        try:
+            answer = await self._run(member, sandbox, plan, work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
         return answer.message or answer.reason
 
     async def _run(

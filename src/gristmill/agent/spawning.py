@@ -25,15 +25,19 @@ class Descriptors(NamedTuple):
 
 
 def spawn(
-    words: list[str], env: dict[str, str], cwd: str, descriptors: Descriptors, third: int = -1
+    words: list[str],
+    env: dict[str, str],
+    cwd: str,
+    descriptors: Descriptors,
+    further: tuple[int, int] | None = None,
 ) -> int:
     """Start a process in a session of its own and return its id. Raises OSError, ValueError.
 
-    third: what it has as descriptor 3, if anything.
+    further: one more of our descriptors, and its number in the child.
     """
     actions = [(os.POSIX_SPAWN_DUP2, own, place) for place, own in enumerate(descriptors)]
-    if third >= 0:
-        actions.append((os.POSIX_SPAWN_DUP2, third, 3))
+    if further is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, *further))
     os.chdir(cwd)
     try:
         return os.posix_spawnp(
@@ -72,7 +76,7 @@ class Helpers:
     ) -> "tuple[int, asyncio.Future[int]]":
         """Start a process; its future gives the exit code. Raises OSError, ValueError."""
         streams = Descriptors(*(self.null if own < 0 else own for own in (stdin, stdout, stderr)))
-        pid = spawn(words, env, cwd, streams, third)
+        pid = spawn(words, env, cwd, streams, None if third < 0 else (third, 3))
         future = asyncio.get_running_loop().create_future()
         self._waiting[pid] = future
         return pid, future

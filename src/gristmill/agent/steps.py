@@ -22,6 +22,7 @@ class Step(NamedTuple):
 
     words: what to execute; empty when a container image's own entrypoint is meant.
     kind, processes, app: as the task says. tee: a file that receives its output too.
+    script: the text of a file that is executed instead.
     """
 
     task: int | None
@@ -34,6 +35,7 @@ class Step(NamedTuple):
     processes: int | None = None
     app: str = ""
     tee: str | None = None
+    script: str | None = None
 
     @property
     def removes(self) -> bool:
@@ -49,7 +51,7 @@ def task_steps(spec: JobSpec, rank: int = 0) -> list[Step]:
         for number, task in enumerate(tasks)
         if rank == 0 or not first_only(task)
     ]
-    if any(step.kind == "sidecar" for step in steps):
+    if len(steps) > 1 and any(step.kind == "sidecar" for step in steps):
         steps.sort(key=lambda step: step.kind != "sidecar")
     return steps
 
@@ -63,6 +65,8 @@ def _task_step(spec: JobSpec, number: int, task: Task) -> Step:
     words = task.argv
     if task.command is not None:
         words = (SHELLS[spec.shell], "-c", task.command)
+    if task.script is not None:
+        return Step(number, (), None, task.env, task.workdir, task.retries, script=task.script)
     image = task.image or spec.image
     if spec.tasks and (task.kind != "basic" or task.app or task.stdout is not None):
         return Step(
@@ -161,6 +165,8 @@ def _local_rank(rank: int, gang: GangPlace) -> int:
 
 def describe(step: Step) -> str:
     """Return the step as one line for messages."""
+    if step.script is not None:
+        return step.script.partition("\n")[0]
     return shlex.join(step.words) if step.words else f"entrypoint of {step.image}"
 
 

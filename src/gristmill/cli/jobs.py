@@ -41,6 +41,9 @@ def jobs(
     label: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only with this label.")
     ] = None,
+    workflow: Annotated[
+        int | None, typer.Option(metavar="ID", help="Only jobs of this workflow.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
     every: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
     oldest: Annotated[bool, typer.Option("--oldest", help="Oldest first.")] = False,
@@ -52,6 +55,7 @@ def jobs(
         "owner": owner,
         "name": name,
         "label": parse.pairs(label, "--label"),
+        "workflow": workflow,
         "order": "oldest" if oldest else "newest",
         "limit": 1000 if every else min(limit, 1000),
     }

@@ -8,6 +8,7 @@ import typer
 
 from gristmill.cli import (
     agents,
+    data,
     declarations,
     demo,
     events,
@@ -17,6 +18,7 @@ from gristmill.cli import (
     logs,
     metrics,
     objects,
+    schedules,
     serve,
     submit,
     tokens,
@@ -44,6 +46,7 @@ object_app = typer.Typer(help="Files kept on the server.")
 token_app = typer.Typer(help="Access tokens.")
 metrics_app = typer.Typer(help="Measurements of runs.")
 workflow_app = typer.Typer(help="Jobs that wait for one another, as one.")
+schedule_app = typer.Typer(help="Scripts that run at their times, by hand, or after others.")
 
 VERBATIM = {
     "allow_extra_args": True,
@@ -78,8 +81,41 @@ token_app.command("create")(command(tokens.create))
 token_app.command("list")(command(tokens.show))
 token_app.command("approve")(command(tokens.approve))
 token_app.command("revoke")(command(tokens.revoke))
+schedule_app.command("list")(command(schedules.show_all))
+schedule_app.command("show")(command(schedules.show))
+schedule_app.command("run")(command(schedules.run))
+schedule_app.command("pause")(command(schedules.pause))
+schedule_app.command("resume")(command(schedules.resume))
+schedule_app.command("next")(command(schedules.coming))
+schedule_app.command("log")(command(schedules.log))
+schedule_app.command("kill")(command(schedules.kill))
+schedule_app.command("backfill")(command(schedules.backfill))
+app.add_typer(schedule_app, name="schedule")
 app.add_typer(image_app, name="image")
 app.add_typer(object_app, name="object")
+for word, kind, purpose, commands in (
+    ("data", "datasets", "Tables.", {"put": data.put_table, "get": data.get_table}),
+    (
+        "model",
+        "models",
+        "Models of scikit-learn's estimators.",
+        {"create": data.make_model, "fit": data.fit, "predict": data.predict,
+         "versions": data.versions},
+    ),
+    (
+        "notebook",
+        "notebooks",
+        "Notebooks and their runs.",
+        {"put": data.put_notebook, "get": data.get_notebook, "run": data.run_notebook,
+         "runs": data.notebook_runs},
+    ),
+    ("script", "scripts", "Python with a run function.",
+     {"put": data.put_script, "run": data.run_script}),
+):  # fmt: skip
+    group = typer.Typer(help=purpose)
+    for verb, act in {**commands, "list": data.lister(kind), "delete": data.remover(kind)}.items():
+        group.command(verb)(command(act))
+    app.add_typer(group, name=word)
 app.add_typer(token_app, name="token")
 metrics_app.command("list")(command(metrics.sources))
 metrics_app.command("show")(command(metrics.show))

@@ -301,6 +301,27 @@ def info() -> Call[Info]:
     return Call(_get("/v1/info"), _json(Info))
 
 
+def send(
+    method: str,
+    path: str,
+    params: Params,
+    body: bytes | None,
+    media_type: str,
+    wait: float,
+) -> Call[bytes]:
+    """Send bytes to any path, and take bytes."""
+    request = Request(
+        method=method,
+        path=quote(path, safe="/:@"),
+        params=params,
+        headers={"Content-Type": media_type} if body is not None else {},
+        body=body,
+        repeatable=method in {"GET", "DELETE"},
+        wait=wait,
+    )
+    return Call(request, lambda reply: reply.body)
+
+
 def _get(path: str, params: Params = ()) -> Request:
     return Request(method="GET", path=path, params=params, repeatable=True)
 

@@ -332,6 +332,86 @@ class Info(_Reply, frozen=True, kw_only=True):
     home: str | None = None
 
 
+class ScheduleGlance(_Reply, frozen=True, kw_only=True):
+    """A schedule in a list. active: no switch above it is off. due: of the run that waits."""
+
+    id: int
+    name: str
+    project: str
+    template: str
+    pool: str
+    parent: int | None = None
+    every: dict[str, Any] | None = None
+    cron: str | None = None
+    enabled: bool = True
+    active: bool = True
+    failures: int = 0
+    due: datetime | None = None
+
+
+class Schedule(_Reply, frozen=True, kw_only=True):
+    """A schedule. next: the next times that are known. rendered: its script in its template."""
+
+    id: int
+    name: str
+    project: str
+    template: str
+    pool: str
+    parent: int | None = None
+    children: tuple[int, ...] = ()
+    description: str = ""
+    script: str = ""
+    rendered: str = ""
+    every: dict[str, Any] | None = None
+    cron: str | None = None
+    timezone: str = ""
+    jitter: float = 0.0
+    catch_up: str = "one"
+    exclude: tuple[dict[str, Any], ...] = ()
+    run_on_all_workers: bool = False
+    run_children_on_error: bool = False
+    disable_after_failures: int | None = None
+    notify: tuple[str, ...] = ()
+    enabled: bool = True
+    active: bool = True
+    failures: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    next: tuple[datetime, ...] = ()
+
+
+class SchedulePage(_Reply, frozen=True, kw_only=True):
+    """Some schedules; total: of all pages."""
+
+    schedules: tuple[ScheduleGlance, ...]
+    total: int
+
+
+class Run(_Reply, frozen=True, kw_only=True):
+    """A run of a schedule; its id is that of its job. set: shared by runs made together."""
+
+    id: int
+    schedule: int
+    set: int
+    state: str
+    due_at: datetime
+    enqueued_at: datetime | None = None
+    started_at: datetime | None = None
+    returned_at: datetime | None = None
+    success: bool | None = None
+    pid: int | None = None
+    worker: int | None = None
+    manual: bool = False
+    chains: bool = True
+
+
+class RunPage(_Reply, frozen=True, kw_only=True):
+    """Some runs; total: of all pages."""
+
+    runs: tuple[Run, ...]
+    total: int
+
+
 class JobFilters(TypedDict, total=False):
     """What a list of jobs is narrowed by. limit: jobs fetched at a time, at most 1000."""
 

@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import BinaryIO, Self, Unpack
+from typing import Any, BinaryIO, Self, Unpack
 
 import httpx2
 import msgspec
 
-from gristmill.client import calls, talks
+from gristmill.client import calls, schedule_calls, talks
 from gristmill.client.connection import Connection, pieces_of
 from gristmill.client.exchange import closed_early
 from gristmill.client.location import find
@@ -28,6 +29,10 @@ from gristmill.client.models import (
     NewToken,
     ObjectView,
     Output,
+    Run,
+    RunPage,
+    Schedule,
+    ScheduleGlance,
     Series,
     StreamName,
     Submitted,
@@ -278,6 +283,22 @@ class Client:
         """Take an agent that is gone off the list."""
         self._ask(calls.forget_agent(agent_id))
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        body: bytes | None = None,
+        media_type: str = "application/json",
+        wait: float = 0.0,
+    ) -> bytes:
+        """Send a request of one's own to any path; return the body of the reply.
+
+        path: not quoted. wait: seconds the server may take on top of the client's timeout.
+        """
+        return self._ask(calls.send(method, path, tuple(params), body, media_type, wait))
+
     def images(self) -> tuple[ImageView, ...]:
         """Every image that was added."""
         return self._ask(calls.images())
@@ -350,6 +371,64 @@ class Client:
     def approve_login(self, code: str) -> None:
         """Let the terminal that shows the code log in as the caller."""
         self._ask(calls.approve_login(code))
+
+    def schedules(
+        self, *, project: str | None = None, name: str | None = None
+    ) -> Iterator[ScheduleGlance]:
+        """Schedules by project, template and name, fetched page by page as they are consumed."""
+        offset = 0
+        while True:
+            page = self._ask(schedule_calls.schedules(project, name, offset))
+            yield from page.schedules
+            offset += len(page.schedules)
+            if not page.schedules or offset >= page.total:
+                return
+
+    def schedule(self, schedule_id: int) -> Schedule:
+        """Everything about a schedule."""
+        return self._ask(schedule_calls.schedule(schedule_id))
+
+    def create_schedule(self, **fields: Any) -> Schedule:
+        """Add a schedule; fields as in POST /v1/schedules."""
+        return self._ask(schedule_calls.create(fields))
+
+    def change_schedule(self, schedule_id: int, **fields: Any) -> Schedule:
+        """Set what is given of a schedule."""
+        return self._ask(schedule_calls.change(schedule_id, fields))
+
+    def pause_schedule(self, schedule_id: int) -> Schedule:
+        """Let no run of its rhythm begin."""
+        return self._ask(schedule_calls.switch(schedule_id, "pause"))
+
+    def resume_schedule(self, schedule_id: int) -> Schedule:
+        """Let runs of its rhythm begin again."""
+        return self._ask(schedule_calls.switch(schedule_id, "resume"))
+
+    def run_schedule(self, schedule_id: int, *, chains: bool = True) -> Run:
+        """Add a run by hand. chains: whether the children follow."""
+        return self._ask(schedule_calls.run(schedule_id, chains=chains))
+
+    def next_times(self, schedule_id: int, count: int = 10) -> Sequence[datetime]:
+        """Return when a schedule comes round next."""
+        return self._ask(schedule_calls.next_times(schedule_id, count))
+
+    def runs(self, schedule_id: int, *, state: str | None = None, limit: int = 100) -> RunPage:
+        """Return the runs of a schedule, those that returned last first."""
+        return self._ask(schedule_calls.runs(schedule_id, state, limit))
+
+    def run_log(self, schedule_id: int, run_id: int) -> str:
+        """Return what a run wrote."""
+        return self._ask(schedule_calls.run_log(schedule_id, run_id))
+
+    def kill_run(self, schedule_id: int, run_id: int) -> int:
+        """Ask whoever has a run to end it; return the request's id."""
+        return self._ask(schedule_calls.kill(schedule_id, run_id))
+
+    def backfill(
+        self, schedule_id: int, first: datetime, last: datetime, *, chains: bool = False
+    ) -> Sequence[int]:
+        """Add a run for each time of a period that has passed; return their ids."""
+        return self._ask(schedule_calls.backfill(schedule_id, first, last, chains=chains))
 
     def info(self) -> Info:
         """Who the server is and who we are to it."""

@@ -1,6 +1,10 @@
-"""The five fields of a cron line, and whether they can be read."""
+"""The five fields of a cron line: whether they can be read, and when they come next."""
 
 import re
+from datetime import datetime
+from functools import lru_cache
+
+from cronsim import CronSim, CronSimError
 
 from gristmill.domain.errors import InvalidInputError
 
@@ -13,11 +17,15 @@ _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
     ("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
     ("day of week", 0, 7, {name: number for number, name in enumerate(_DAYS)}),
 )
+_ANY_TIME = datetime(2000, 1, 1)
 _ITEM = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([0-9]{1,4}))?", re.ASCII)
 
 
 def check_cron(line: str) -> None:
-    """Raise InvalidInputError unless line is five cron fields: ``30 3 * * mon-fri``."""
+    """Raise InvalidInputError unless line is five cron fields: ``30 3 * * mon-fri``.
+
+    A day that no month has, such as the 30th of February, is refused too.
+    """
     words = line.split()
     if len(words) != len(_FIELDS):
         raise InvalidInputError(
@@ -31,6 +39,24 @@ def check_cron(line: str) -> None:
                     f"{item!r} is no {name} of a cron line ({lowest} to {highest}, "
                     "a range such as 1-5, or * with a step such as */10)"
                 )
+    if cron_after(line, _ANY_TIME) is None:
+        raise InvalidInputError(f"{line!r} names a day that never comes")
+
+
+def cron_after(line: str, after: datetime) -> datetime | None:
+    """Return the first time after the given one, in its time zone; None when none ever comes.
+
+    A time that the clock skips comes right after the gap, one that it shows twice the first time.
+    """
+    try:
+        return next(CronSim(_lower(line), after))
+    except (CronSimError, StopIteration, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _lower(line: str) -> str:
+    return " ".join(line.lower().split())
 
 
 def _fits(item: str, lowest: int, highest: int, names: dict[str, int]) -> bool:

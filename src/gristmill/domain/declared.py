@@ -24,6 +24,8 @@ Address = Annotated[str, msgspec.Meta(max_length=320, pattern=r"^[^\s@,;\x00]+@[
 OptionalTitle = Annotated[str, msgspec.Meta(max_length=255, pattern=TITLE)]
 Key = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^\s:\x00-\x1f\x7f]*\Z")]
 TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?\Z")]
+CatchUp = Literal["skip", "one", "all"]
+LONGEST_JITTER = 86_400.0
 Addresses = Annotated[tuple[Address, ...], msgspec.Meta(max_length=1000)]
 
 
@@ -113,7 +115,10 @@ class Exclude(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Schedule(Named, frozen=True):
     """A script that runs at its times, by hand, or after its parent.
 
-    every, cron: at most one of them. parent: the name of a schedule of the same project.
+    every, cron: at most one of them. timezone: of cron, windows and whole days, empty for the
+    server's. jitter: seconds by which a run may begin later, at random. catch_up: whether times
+    that passed meanwhile are left out, made up for once, or made up for one by one.
+    parent: the name of a schedule of the same project.
     disable_after_failures: consecutive failures it survives, None for any number.
     """
 
@@ -125,6 +130,9 @@ class Schedule(Named, frozen=True):
     script: Text = ""
     every: Every | None = None
     cron: Annotated[str, msgspec.Meta(max_length=255)] | None = None
+    timezone: OptionalTitle = ""
+    jitter: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_JITTER)] = 0.0
+    catch_up: CatchUp = "one"
     first_run: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     exclude: Annotated[tuple[Exclude, ...], msgspec.Meta(max_length=1000)] = ()
     parent: Title | None = None

@@ -16,6 +16,7 @@ LabelName = Annotated[
     str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*\Z")
 ]
 Text = Annotated[str, msgspec.Meta(max_length=4 << 20, pattern=r"^[^\x00]*\Z")]
+Script = Annotated[str, msgspec.Meta(max_length=16 << 20, pattern=r"^[^\x00]*\Z")]
 Path = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]*\Z")]
 Variable = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\x00=]+\Z")]
 JobId = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
@@ -39,8 +40,9 @@ class Task(
 ):
     """One command of a job; the tasks of a job run one after another.
 
-    command: text for the shell. argv: words for a direct exec; exactly one of the two, or
-    neither for a container image with an entrypoint of its own.
+    command: text for the shell. argv: words for a direct exec. script: a file to execute, whose
+    first line may name its interpreter (``#!``). Exactly one of the three, or none for a
+    container image with an entrypoint of its own.
     retries: how often this task alone is repeated while its exit code is not 0.
     kind: a sidecar starts before the others and is ended after them; an MPI task is started by
     that flavour's mpirun from the first node, processes on each (None: one a core).
@@ -50,6 +52,7 @@ class Task(
 
     command: Text | None = None
     argv: tuple[Text, ...] = ()
+    script: Script | None = None
     image: Word | None = None
     env: dict[Variable, Text] = {}
     workdir: Path | None = None
@@ -207,6 +210,7 @@ class JobSpec(
     cwd: None for an own scratch folder, kept when the job leaves something in it.
     workspace: a folder below cwd for each attempt. create_cwd: make cwd when it is missing.
     keep_output: whether the output of a job that succeeded is kept too.
+    merge_output: stderr goes where stdout goes, in the order it was written.
     kill_buries: a job that is killed while it runs is buried, not cancelled.
     bury_impossible: bury it when it asks for more than any node has, instead of waiting.
     kill_over_memory: end it when its process tree holds more than the memory asked for;
@@ -253,6 +257,7 @@ class JobSpec(
     workspace: Workspace | None = None
     create_cwd: bool = False
     keep_output: Literal["always", "failure"] = "always"
+    merge_output: bool = False
     kill_buries: bool = False
     bury_impossible: bool = False
     learn: Learn | None = None
@@ -353,10 +358,15 @@ def _check_workspace(spec: JobSpec, workspace: Workspace, field: str) -> None:
 
 
 def _check_task(task: Task, image: str | None, field: str) -> None:
-    if task.command is not None and task.argv:
-        raise InvalidInputError("give either command or argv, not both", field)
-    if task.command is None and not task.argv and not (task.image or image):
-        raise InvalidInputError("give a command, argv or an image with an entrypoint", field)
+    ways = [task.command is not None, bool(task.argv), task.script is not None]
+    if sum(ways) > 1:
+        raise InvalidInputError("give only one of command, argv and script", field)
+    if task.script is not None and (task.image or image):
+        raise InvalidInputError("a script runs on the node, not in an image", field)
+    if not any(ways) and not (task.image or image):
+        raise InvalidInputError(
+            "give a command, argv, a script or an image with an entrypoint", field
+        )
     if task.argv and not task.argv[0]:
         raise InvalidInputError("the first word is empty", f"{field}.argv")
     if task.kind in MPI_KINDS and not task.argv:

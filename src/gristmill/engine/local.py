@@ -41,7 +41,16 @@ _PASSED_ON = frozenset({
     "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR",
 })
 # fmt: on
-_PASSED_ON_PREFIXES = ("LC_", "XDG_", "CUDA_", "NVIDIA_", "CONTAINERS_", "APPTAINER_")
+_PASSED_ON_PREFIXES = (
+    "LC_",
+    "XDG_",
+    "CUDA_",
+    "NVIDIA_",
+    "CONTAINERS_",
+    "APPTAINER_",
+    "AWS_",
+    "FSSPEC_",
+)
 
 OnAgentDead = Callable[[str], Awaitable[None]]
 

@@ -18,11 +18,16 @@ from gristmill.native.administration import (
     ImageRoutes,
     TokenRoutes,
 )
+from gristmill.native.datasets import DatasetRoutes
+from gristmill.native.inference import InferenceRoutes
 from gristmill.native.inside import InsideRoutes
 from gristmill.native.jobs import JobRoutes
 from gristmill.native.metrics import MetricRoutes
+from gristmill.native.models import ModelRoutes
+from gristmill.native.notebooks import DataTaskRoutes, NotebookRoutes, ScriptRoutes
 from gristmill.native.objects import KeyValueRoutes, LoginRoutes, ObjectRoutes, UsageRoutes
 from gristmill.native.openapi import describe
+from gristmill.native.schedules import ScheduleRoutes
 from gristmill.native.streams import EventRoutes, OutputRoutes
 from gristmill.native.workflows import WorkflowRoutes
 from gristmill.services.house import House
@@ -45,6 +50,13 @@ ROUTES = (
     KeyValueRoutes,
     UsageRoutes,
     LoginRoutes,
+    ScheduleRoutes,
+    DatasetRoutes,
+    ModelRoutes,
+    NotebookRoutes,
+    ScriptRoutes,
+    DataTaskRoutes,
+    InferenceRoutes,
     health.healthz,
     health.readyz,
     health.metrics,

@@ -132,6 +132,28 @@ VALUE_BODY = _taking(
     {"a word": "ready"},
     "application/octet-stream",
 )
+NEW_SCHEDULE = _taking(
+    _reference("NewSchedule"),
+    {
+        "nightly": {
+            "project": "etl",
+            "template": "bash",
+            "pool": "default",
+            "name": "nightly",
+            "script": "echo hello",
+            "cron": "0 3 * * *",
+            "timezone": "Europe/Amsterdam",
+        }
+    },
+)
+SCHEDULE_FIELDS = _taking(
+    _reference("ScheduleFields"), {"hourly": {"every": {"count": 1, "unit": "hour"}}}
+)
+MANUAL_RUN = _taking(_reference("NewManualRun"), {"alone": {"chains": False}})
+PERIOD = _taking(
+    _reference("Period"),
+    {"a day": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T23:59:59Z"}},
+)
 YAML_TEXT = _taking(
     Schema(type=OpenAPIType.OBJECT, description="what is to be, by kind"),
     {"a user": {"users": [{"name": "alice"}]}},

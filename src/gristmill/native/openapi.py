@@ -7,7 +7,8 @@ import msgspec
 from litestar import Litestar
 
 from gristmill.domain.job import JobSpec
-from gristmill.native import metric_wire, wire
+from gristmill.domain.workflow import WorkflowSpec
+from gristmill.native import data_wire, metric_wire, schedule_wire, wire, workflow_wire
 
 Json = dict[str, Any]
 
@@ -32,11 +33,19 @@ _NAMING = ("/v1/events", "/v1/jobs/cancel", "/v1/jobs/retry")
 
 _REFERENCE = "#/components/schemas/{name}"
 _ERROR_REPLY = {"$ref": _REFERENCE.format(name="ErrorReply")}
+_V2_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}},
+    "required": ["error"],
+}
+"""As the Open Inference Protocol has it."""
+
 _SHAPES = (
     JobSpec,
+    WorkflowSpec,
     *(
         shape
-        for module in (wire, metric_wire)
+        for module in (wire, data_wire, metric_wire, schedule_wire, workflow_wire)
         for shape in vars(module).values()
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
     ),
@@ -60,7 +69,7 @@ def describe(app: Litestar) -> Json:
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if method in {"get", "post", "put", "delete"}:
+            if method in {"get", "post", "put", "patch", "delete"}:
                 yield path, operation
 
 
@@ -92,7 +101,11 @@ def _mend_responses(path: str, operation: Json) -> None:
     for status in _statuses(path, operation):
         responses[str(status)] = {
             "description": _ERRORS[status],
-            "content": {"application/json": {"schema": _ERROR_REPLY}},
+            "content": {
+                "application/json": {
+                    "schema": _V2_ERROR if path.startswith("/v2") else _ERROR_REPLY
+                }
+            },
         }
     if "503" in responses:
         responses["503"]["headers"] = {

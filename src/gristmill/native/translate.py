@@ -88,7 +88,7 @@ def command_text(spec: JobSpec) -> str:
     """Return the first task as text, for people."""
     task = tasks_of(spec)[0]
     image = task.image or spec.image or ""
-    text = task.command or " ".join(task.argv) or image
+    text = task.command or " ".join(task.argv) or task.script or image
     return text if len(text) <= COMMAND_SHOWN else text[: COMMAND_SHOWN - 1] + "…"
 
 
@@ -209,7 +209,7 @@ def agent_view(row: AgentRow, live: LiveAgent | None, running: int, seen: float)
         capacity=capacity_view(row.capacity),
         free=capacity_view(live.free) if live is not None and live.free is not None else None,
         running=running,
-        pools=row.pools or ["default"],
+        pools=list(live.pools) if live is not None else row.pools or ["default"],
         labels=row.labels,
         runtimes=row.runtimes,
         notes=row.notes,

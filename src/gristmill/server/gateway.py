@@ -1,7 +1,7 @@
 """The gateway: chooses an app by the path, and refuses listeners an app does not speak on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gristmill.server.asgi import (
@@ -29,17 +29,24 @@ PROMINENCE_PREFIXES = ("/prominence", *(f"/api/v1/{root}" for root in PROMINENCE
 NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 
 
+def everything(scope: Scope) -> bool:  # noqa: ARG001
+    """Claim every request."""
+    return True
+
+
 class Route(NamedTuple):
     """An app and the path it stands under, such as ``/v1``.
 
     listeners: where it speaks; on any other its requests are answered by closing the connection.
     lenient: it is found even when slashes are repeated; the app is given the path as it is.
+    claims: of routes with the same prefix, the first that claims a request has it.
     """
 
     prefix: str
     app: App
     listeners: frozenset[str] = EVERYWHERE
     lenient: bool = False
+    claims: Callable[[Scope], bool] = everything
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
@@ -58,17 +65,19 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request to its app."""
-        route = self._route(scope["path"])
+        route = self._route(scope)
         if listener_of(scope) in route.listeners:
             await route.app(scope, receive, send)
         else:
             close_connection(scope)
 
-    def _route(self, path: str) -> Route:
+    def _route(self, scope: Scope) -> Route:
+        path = scope["path"]
         repeated = "//" in path
         path = _SLASHES.sub("/", path) if repeated else path
         for route in self._by_segment.get(_first_segment(path), ()):
-            if under(path, (route.prefix,)) and (route.lenient or not repeated):
+            fits = under(path, (route.prefix,)) and (route.lenient or not repeated)
+            if fits and route.claims(scope):
                 return route
         return self._fallback
 

@@ -21,6 +21,8 @@ from gristmill.server.asgi import (
 from gristmill.server.logging import request_id
 from gristmill.services.objects.signing import PATH as SIGNED
 
+SWITCHING_PROTOCOLS = 101
+
 log = structlog.get_logger()
 
 
@@ -45,6 +47,8 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = SWITCHING_PROTOCOLS
             await send(message)
 
         try:
@@ -53,7 +57,9 @@ class Guard:
             log.info("request.cut_off", path=_shown(scope["path"]))
         except Exception:
             path = _shown(scope["path"])
-            log.exception("request.failed", method=scope["method"], path=path)
+            log.exception("request.failed", method=_method(scope), path=path)
+            if scope["type"] != "http":
+                raise
             if status:
                 close_connection(scope)
             else:
@@ -64,7 +70,7 @@ class Guard:
     def _log_access(self, scope: Scope, status: int, seconds: float) -> None:
         log.info(
             "request",
-            method=scope["method"],
+            method=_method(scope),
             path=_shown(scope["path"]),
             status=status,
             seconds=round(seconds, 6),
@@ -76,6 +82,12 @@ class Guard:
 def _shown(path: str) -> str:
     """Return a path as logs may hold it: a signed one opens an object to whoever reads it."""
     return f"{SIGNED}/***" if under(path, (SIGNED,)) else path
+
+
+def _method(scope: Scope) -> str:
+    """Return the method; a WebSocket began as a GET."""
+    method: str = scope.get("method", "GET")
+    return method
 
 
 def _apology(identifier: str) -> bytes:

@@ -22,7 +22,12 @@ from uvicorn.server import ServerState
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import InvalidInputError
 from gristmill.server.asgi import App
-from gristmill.server.protocol import ConnectionLimits, GuardedProtocol
+from gristmill.server.protocol import (
+    NO_WEBSOCKETS,
+    ConnectionLimits,
+    GuardedProtocol,
+    WebSocketPaths,
+)
 from gristmill.server.setting_kinds import Address
 
 log = structlog.get_logger()
@@ -32,6 +37,8 @@ LONGEST_SOCKET_PATH = 107
 SPARE_FILES = 128
 """Open files kept back from clients, for the database, logs and job output."""
 LOCAL_CONNECTIONS = 10_000
+LARGEST_WEBSOCKET_MESSAGE = 65_536
+"""Bytes from a client; what servers send is not limited."""
 
 
 class Certificate(NamedTuple):
@@ -67,8 +74,16 @@ class _Door(NamedTuple):
 class Listeners:
     """Open doors. ``stopping`` is also in every scope's state, for streams that could go on."""
 
-    def __init__(self, app: App, doors: Doors, limits: ConnectionLimits, chance: Chance) -> None:
+    def __init__(
+        self,
+        app: App,
+        doors: Doors,
+        limits: ConnectionLimits,
+        chance: Chance,
+        websockets: WebSocketPaths = NO_WEBSOCKETS,
+    ) -> None:
         self._app = app
+        self._websockets = websockets
         self._doors = doors
         self._chance = chance
         self._limits = _affordable(limits)
@@ -147,7 +162,7 @@ class Listeners:
             limits = msgspec.structs.replace(limits, max_connections=LOCAL_CONNECTIONS)
 
         def connect() -> GuardedProtocol:
-            return GuardedProtocol(config, state, app_state, limits, loop)
+            return GuardedProtocol(config, state, app_state, limits, loop, self._websockets)
 
         patience = self._limits.header_timeout if door.context else None
         return await loop.create_server(
@@ -176,7 +191,8 @@ def _configuration(app: App, keep_alive: float) -> Config:
         app,
         interface="asgi3",
         lifespan="off",
-        ws="none",
+        ws="wsproto",
+        ws_max_size=LARGEST_WEBSOCKET_MESSAGE,
         log_config=None,
         access_log=False,
         proxy_headers=False,

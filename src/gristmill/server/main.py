@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -13,6 +14,11 @@ import uvloop
 
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
+from gristmill.dialects.job_runner.app import (
+    JobRunner,
+    JobRunnerSettings,
+    speaks_job_runner,
+)
 from gristmill.dialects.mlbench.app import create_mlbench_app
 from gristmill.dialects.mlbench.settings import MlbenchSettings
 from gristmill.dialects.prominence.app import ProminenceSettings, create_prominence_app
@@ -46,6 +52,7 @@ from gristmill.server.server_file import (
     write_server_file,
 )
 from gristmill.server.setting_sections import (
+    JobRunnerSection,
     MlbenchSection,
     OidcSection,
     ProminenceSection,
@@ -57,6 +64,7 @@ from gristmill.services.house import House
 from gristmill.services.mail import PostOffice
 from gristmill.services.objects.signing import PATH as BLOBS
 from gristmill.services.oidc import ProviderRules
+from gristmill.services.schedules.rules import ScheduleRules
 from gristmill.store.database import Database, open_database
 from gristmill.web.app import create_web_app
 
@@ -72,6 +80,7 @@ GARBAGE_THRESHOLDS = (50_000, 20, 20)
 
 MB = 1 << 20
 HTTPS_ONLY = frozenset({"https"})
+WEBSOCKETS = frozenset({b"/job-runner/ws"})
 
 log = structlog.get_logger()
 
@@ -136,6 +145,20 @@ def _provider(section: OidcSection) -> ProviderRules | None:
     )
 
 
+def _schedule_rules(section: JobRunnerSection) -> ScheduleRules:
+    return ScheduleRules(
+        zone=section.timezone.key,
+        health_interval=section.health_interval,
+        ping_interval=section.health_interval,
+    )
+
+
+def _job_runner_settings(section: JobRunnerSection) -> JobRunnerSettings:
+    return JobRunnerSettings(
+        timezone=section.timezone, broadcast=section.broadcast, events=section.events
+    )
+
+
 class Server:
     """One server process."""
 
@@ -156,8 +179,14 @@ class Server:
             post=_post_office(settings),
             admin_mail=settings.admin_mail,
             provider=_provider(settings.oidc),
+            schedule_rules=_schedule_rules(settings.job_runner),
+            data_url=settings.data.url,
         )
-        self._listeners = Listeners(self._app(), self._doors(), self._connection_limits(), chance)
+        self._job_runner = JobRunner(self._house, _job_runner_settings(settings.job_runner))
+        self._listeners = Listeners(
+            self._app(), self._doors(), self._connection_limits(), chance, WEBSOCKETS
+        )
+        self._websocket: Listeners | None = None
         self._engine = self._local_engine() if settings.engine == "local" else None
 
     def _app(self) -> App:
@@ -172,6 +201,10 @@ class Server:
         routes += mlbench_routes(mlbench)
         prominence = create_prominence_app(self._house, _prominence_settings(settings.prominence))
         routes += prominence_routes(prominence)
+        job_runner = self._job_runner
+        # Where another interface has this path too, it gets what is not signed as Job-Runner's.
+        routes.append(Route("/api/v1/job", job_runner.app, claims=speaks_job_runner))
+        routes += [Route(prefix, job_runner.app) for prefix in job_runner.prefixes]
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(
@@ -215,6 +248,10 @@ class Server:
         command += ["--output-head", str(agent.output_head)]
         command += ["--output-tail", str(agent.output_tail)]
         command += ["--output-limit", f"{agent.output_limit}M"]
+        data = settings.data
+        command += ["--data-workers", str(data.workers or 0)]
+        command += ["--data-memory", f"{data.worker_memory}M"]
+        command += ["--data-limit", f"{data.call_limit}s", "--data-idle", f"{data.idle}s"]
         if settings.agent.cpus is not None:
             command += ["--cpus", str(settings.agent.cpus)]
         if settings.agent.memory is not None:
@@ -237,9 +274,10 @@ class Server:
             await self._house.start()
             addresses = await self._listeners.open()
             self._house.reach.listens_on(addresses.http or addresses.https or "")
+            more = [*await self._job_runner.open(), *await self._open_websocket()]
             if self._engine is not None:
                 await self._engine.start()
-            self._announce(addresses)
+            self._announce(addresses, more)
             # What exists now lives as long as the server: never look through it again.
             gc.collect()
             gc.freeze()
@@ -251,7 +289,21 @@ class Server:
             self._database.close()
         return 0
 
-    def _announce(self, addresses: Addresses) -> None:
+    async def _open_websocket(self) -> list[str]:
+        address = self._settings.job_runner.websocket
+        if address is None:
+            return []
+        self._websocket = Listeners(
+            self._job_runner.relay,
+            Doors(http=address),
+            self._connection_limits(),
+            self._chance,
+            websockets=None,
+        )
+        url = (await self._websocket.open()).http or ""
+        return [url.replace("http", "ws", 1)]
+
+    def _announce(self, addresses: Addresses, more: Sequence[str]) -> None:
         home = self._settings.home
         note = ServerFile(
             pid=os.getpid(),
@@ -261,7 +313,7 @@ class Server:
             socket=addresses.socket,
         )
         write_server_file(home, note)
-        for url in (addresses.http, addresses.https):
+        for url in (addresses.http, addresses.https, *more):
             if url is not None:
                 print(f"Gristmill {__version__} listens on {url}", flush=True)
         print(f"The administrator's token is in {home / 'client.token'}", flush=True)
@@ -280,5 +332,8 @@ class Server:
         await asyncio.sleep(0)
         self._house.release()
         await closing
+        await self._job_runner.close()
+        if self._websocket is not None:
+            await self._websocket.stop(0)
         await self._house.stop()
         remove_server_file(self._settings.home)

@@ -25,6 +25,12 @@ STALLED_READER = 600.0
 """Seconds a client may leave an answer unread; a person's pager may pause that long."""
 
 
+WebSocketPaths = frozenset[bytes] | None
+"""Paths where a connection may become a WebSocket; None: anywhere."""
+
+NO_WEBSOCKETS: WebSocketPaths = frozenset()
+
+
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """max_header: bytes of request line and headers. max_connections: open at a time.
 
@@ -51,9 +57,11 @@ class GuardedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         limits: ConnectionLimits,
         loop: asyncio.AbstractEventLoop,
+        websockets: WebSocketPaths = NO_WEBSOCKETS,
     ) -> None:
         super().__init__(config, server_state, app_state, loop)
         self._limits = limits
+        self._websockets = websockets
         self._deadline: float | None = None
         self._reader_deadline: float | None = None
         self._in_head = True
@@ -174,7 +182,10 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # No upgrade is on offer, and the parser would drop the body of one that is asked
+            if self._should_upgrade():
+                self._become_websocket(data[upgrade.args[0] :])
+                return
+            # No other upgrade is on offer, and the parser would drop the body of one that is asked
             # for; so the request is read again without that header, as the connection's last.
             if self._declined_upgrade or self.parser.get_method() == b"CONNECT":
                 self._refuse(400, "invalid_input", "this server neither upgrades nor tunnels")
@@ -183,6 +194,23 @@ class GuardedProtocol(HttpToolsProtocol):
             head = self._head_without_upgrade()
             self.parser = httptools.HttpRequestParser(self)
             self._parse(head + data[upgrade.args[0] :])
+
+    def _should_upgrade(self) -> bool:
+        path = self.url.partition(b"?")[0]
+        offered = self._websockets is None or path in self._websockets
+        return offered and super()._should_upgrade()
+
+    def _become_websocket(self, rest: bytes) -> None:
+        """Hand the connection over, with what the client sent after its request."""
+        if self._head_too_large() or not self.idle():
+            self._refuse_head()
+            return
+        self._deadline = None
+        self.scope["method"] = "GET"
+        self.handle_websocket_upgrade()
+        if rest:
+            protocol: Any = self.transport.get_protocol()
+            protocol.data_received(rest)
 
     def _head_without_upgrade(self) -> bytes:
         version = self.parser.get_http_version().encode("ascii")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -140,6 +141,13 @@ def words(separator: str) -> Kind:
     return Kind(f"words separated by {separator!r}", parse)
 
 
+def _parse_timezone(text: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(text.strip())
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInputError("there is no such time zone") from error
+
+
 def choice(*words: str, later: tuple[str, ...] = ()) -> Kind:
     """Return the kind: one of words. later: planned ones, refused with that said."""
 
@@ -224,6 +232,7 @@ WORD = Kind("a name", _parse_word)
 TEXT = Kind("a line of text", _parse_text)
 CORES = Kind("cores such as 8, or thousandths such as 8000m", _parse_cores, numeric=True)
 LISTEN = Kind("HOST:PORT or off", parse_listen)
+TIMEZONE = Kind("a time zone such as UTC or Europe/Amsterdam", _parse_timezone)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)
 URL = Kind("a URL such as https://mill.example", _parse_url)
 MAIL_ADDRESS = Kind("a mail address", _parse_mail_address)

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gristmill.server.setting_kinds import (
     CORES,
     FOLDER,
+    LISTEN,
     SWITCH,
     TEXT,
+    TIMEZONE,
     URL,
     WORD,
+    Address,
     Kind,
     choice,
     count,
@@ -214,4 +218,59 @@ class ProminenceSection(msgspec.Struct, frozen=True, kw_only=True):
     exec: Annotated[bool, Declared(SWITCH, "true", "let owners run commands inside their jobs")]
     snapshots: Annotated[
         bool, Declared(SWITCH, "true", "let owners take files out of their running jobs")
+    ]
+
+
+class JobRunnerSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The Job-Runner interface, and the schedules behind it."""
+
+    timezone: Annotated[
+        ZoneInfo, Declared(TIMEZONE, "UTC", "time zone of schedules and of moments on the wire")
+    ]
+    health_interval: Annotated[
+        float,
+        Declared(seconds(1, DAY), "300s", "how often external workers are pinged and looked after"),
+    ]
+    broadcast: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where workers subscribe to offers over ZeroMQ; usual port 5556"),
+    ]
+    events: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where workers publish events over ZeroMQ; usual port 5555"),
+    ]
+    websocket: Annotated[
+        Address | None,
+        Declared(LISTEN, "off", "where dashboards follow events; usual port 5000"),
+    ]
+
+
+class DataSection(msgspec.Struct, frozen=True, kw_only=True):
+    """Tables and models."""
+
+    url: Annotated[
+        str,
+        Declared(
+            or_word("", WORD),
+            "",
+            "where they are kept, such as s3://bucket/prefix; otherwise blobs/data in the home",
+        ),
+    ]
+    workers: Annotated[
+        int | None,
+        Declared(
+            or_word("auto", count(1, 256)),
+            "auto",
+            "calls that are answered at a time; auto: as many as cores, from 2 to 8",
+        ),
+    ]
+    worker_memory: Annotated[
+        int, Declared(megabytes(256, 10**7), "4G", "memory of each worker, in megabytes")
+    ]
+    call_limit: Annotated[
+        float, Declared(seconds(1, 30 * DAY), "10m", "longest a call may take; tasks have no limit")
+    ]
+    idle: Annotated[
+        float,
+        Declared(seconds(1, 365 * DAY), "15m", "pause after which workers leave until asked again"),
     ]

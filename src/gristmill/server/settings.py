@@ -33,7 +33,9 @@ from gristmill.server.setting_kinds import (
 from gristmill.server.setting_sections import (
     DAY,
     AgentSettings,
+    DataSection,
     Declared,
+    JobRunnerSection,
     MlbenchSection,
     ObjectsSection,
     OidcSection,
@@ -163,6 +165,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wr: WrSection
     mlbench: MlbenchSection
     prominence: ProminenceSection
+    job_runner: JobRunnerSection
+    data: DataSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
-from gristmill.domain import declared
+from gristmill.domain import declared, templates
 from gristmill.domain.cron import check_cron
 from gristmill.domain.declared import Named, Schedule, User, Worker
 from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.intervals import find_zone
 from gristmill.services.yaml_nodes import Node, plain, read_documents
 
 T = TypeVar("T")
@@ -137,6 +138,11 @@ def _check_schedule(entry: Entry[Schedule]) -> None:
             check_cron(schedule.cron)
         except InvalidInputError as error:
             raise entry.error(str(error), "cron") from error
+    if schedule.timezone:
+        try:
+            find_zone(schedule.timezone)
+        except InvalidInputError as error:
+            raise entry.error(str(error), "timezone") from error
     for number, window in enumerate(schedule.exclude):
         if window.start > window.end:
             raise entry.error(
@@ -144,6 +150,13 @@ def _check_schedule(entry: Entry[Schedule]) -> None:
                 "a window over midnight is written as two",
                 "exclude", number, "from",
             )  # fmt: skip
+
+
+def _check_template(entry: Entry[declared.Template]) -> None:
+    try:
+        templates.check(entry.value.body)
+    except InvalidInputError as error:
+        raise entry.error(str(error), "body") from error
 
 
 _KINDS: dict[str, type[Named]] = {
@@ -155,7 +168,10 @@ _KINDS: dict[str, type[Named]] = {
     "templates": declared.Template,
     "schedules": Schedule,
 }
-_CHECKS: dict[str, Callable[[Entry[Any]], None]] = {"schedules": _check_schedule}
+_CHECKS: dict[str, Callable[[Entry[Any]], None]] = {
+    "schedules": _check_schedule,
+    "templates": _check_template,
+}
 
 
 def _error(node: Node, field: str, steps: tuple[str | int, ...], message: str) -> InvalidInputError:

@@ -37,13 +37,14 @@ class Declarations:
     """Everything that is declared with files.
 
     on_change: called after a change is durable, before ``apply`` returns; drops what was
-    remembered about credentials.
+    remembered about credentials. followers: called in the transaction that made a plan true.
     """
 
     def __init__(self, database: Database, box: SecretBox, on_change: Callable[[], None]) -> None:
         self._database = database
         self._box = box
         self._on_change = on_change
+        self.followers: list[Callable[[Transaction, Plan], None]] = []
         self._one_at_a_time = asyncio.Lock()
 
     async def apply(self, text: str, *, prune: bool = False, dry_run: bool = False) -> Applied:
@@ -65,6 +66,8 @@ class Declarations:
                 if dry_run:
                     raise _DryRunError(applied)
                 _Writing(tx, state, credentials).write(plan, parents)
+                for follower in self.followers:
+                    follower(tx, plan)
                 tx.after_commit(self._on_change)
                 return applied
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -10,16 +11,19 @@ from gristmill.containers.images import ImageStore
 from gristmill.domain.clock import Chance
 from gristmill.services.accounting import Accounting
 from gristmill.services.agents import AgentRules, Agents
+from gristmill.services.data.data import Data
 from gristmill.services.declarations import Declarations
 from gristmill.services.device_login import DeviceLogins
+from gristmill.services.directory import Directory
 from gristmill.services.events import Events
 from gristmill.services.job_tokens import JobTokens
-from gristmill.services.keyring import open_keyring
+from gristmill.services.keyring import SecretBox, open_keyring
 from gristmill.services.kv import KeyValues
 from gristmill.services.lost_agents import LostAgents
 from gristmill.services.mail import Mailer, PostOffice
 from gristmill.services.metrics.metrics import Metrics
 from gristmill.services.notifications import Notifications
+from gristmill.services.notify import MailNotifier
 from gristmill.services.objects.store import LARGEST_OBJECT, Objects
 from gristmill.services.oidc import Oidc, ProviderRules
 from gristmill.services.orders import Orders
@@ -38,6 +42,18 @@ from gristmill.services.queue.similar import Similar
 from gristmill.services.queue.submit import Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
 from gristmill.services.reach import Reach
+from gristmill.services.schedules.access import ScheduleAccess
+from gristmill.services.schedules.book import Schedules
+from gristmill.services.schedules.core import ScheduleCore
+from gristmill.services.schedules.declared import DeclaredFollower
+from gristmill.services.schedules.follower import Follower
+from gristmill.services.schedules.index import ScheduleIndex
+from gristmill.services.schedules.kills import Kills
+from gristmill.services.schedules.logs import Logs
+from gristmill.services.schedules.rules import Notifier, ScheduleRules
+from gristmill.services.schedules.runs import Runs
+from gristmill.services.schedules.scheduler import Scheduler
+from gristmill.services.schedules.workers import Workers
 from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
 from gristmill.services.waiting import pause
@@ -68,6 +84,8 @@ class House:
         post: PostOffice | None = None,
         admin_mail: str = "",
         provider: ProviderRules | None = None,
+        schedule_rules: ScheduleRules | None = None,
+        data_url: str = "",
     ) -> None:
         self.home, self.database, self.chance = home, database, chance
         self.started = chance.monotonic()
@@ -80,7 +98,8 @@ class House:
         self.oidc = Oidc(provider, chance) if provider else None
         self.tokens = Tokens(database, chance, keyring, job_tokens, self.oidc)
         self.users = Users(database)
-        self.declarations = Declarations(database, keyring.box, self.tokens.forget)
+        self.directory = Directory(database, keyring.box)
+        self.declarations = Declarations(database, keyring.box, self._declared_anew)
         self.images = ImageStore(home / "images")
         self.reach = Reach(public_url)
         blobs = home / "blobs" / "objects"
@@ -119,6 +138,20 @@ class House:
         self.device_logins = DeviceLogins(database, chance, self.tokens, keyring.signing_key)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
+        admins = (admin_mail,) if admin_mail else ()
+        schedule_rules = schedule_rules or ScheduleRules()
+        zone = ZoneInfo(schedule_rules.zone)
+        notifier = MailNotifier(self.mailer, admins, zone, lambda: self.job_base)
+        self._open_schedules(schedule_rules, notifier, keyring.box)
+        self.data = Data(
+            self.core,
+            home,
+            self.submitter,
+            self.control,
+            self.tokens,
+            url=data_url,
+            workers=engine != "none",
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -126,12 +159,33 @@ class House:
         """The base URL under which jobs reach this server, such as ``http://127.0.0.1:7070``."""
         return self.reach.for_jobs()
 
+    def _declared_anew(self) -> None:
+        self.tokens.forget()
+        self.directory.forget()
+
+    def _open_schedules(self, rules: ScheduleRules, notifier: Notifier, box: SecretBox) -> None:
+        core = ScheduleCore(self.core, self.registry, self.submitter, rules, notifier)
+        index = ScheduleIndex(self.database)
+        self.schedule_core, self.board = core, core.board
+        self.schedules = Schedules(core, index)
+        self.schedule_access = ScheduleAccess(self.database, self.schedules)
+        self.runs = Runs(core, index)
+        self.logs = Logs(core, index)
+        self.kills = Kills(core, index)
+        self.workers = Workers(core, box)
+        self.workers.on_change.append(self.directory.forget)
+        self.scheduler = Scheduler(core, self.workers)
+        self.core.run_followers.append(Follower(core))
+        self.declarations.followers.append(DeclaredFollower(core, index))
+
     async def start(self) -> None:
         """Fill the caches and start the loops."""
         await self.core.load()
         await self.objects.load()
         await self.lost_agents.load()
         await self.metrics.recorder.load()
+        await self.scheduler.load()
+        await self.data.load()
         loops = (
             self.dispatcher.run,
             self.timers.run,
@@ -141,6 +195,11 @@ class House:
             self.objects.run,
             self.mailer.run,
             self.notifications.run,
+            self.scheduler.run,
+            self.scheduler.repeat,
+            self.scheduler.ping,
+            self.scheduler.watch_health,
+            self.data.sweeper.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]
 

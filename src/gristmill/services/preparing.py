@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote, urlsplit
 
-from gristmill.domain.errors import NotPermittedError
+from gristmill.domain.errors import InvalidInputError, NotPermittedError
 from gristmill.domain.identity import Identity
 from gristmill.domain.job import JobSpec
 from gristmill.domain.objects import Space
@@ -89,9 +89,9 @@ class Preparing:
     def _find(self, url: str, who: Identity) -> str:
         try:
             space, name = space_of(url, who)
-        except NotPermittedError:
+            return self._objects.get_url(space, name, self._reach.for_jobs(), FETCH_LIFETIME)
+        except (NotPermittedError, InvalidInputError, ValueError):
             return ""
-        return self._objects.get_url(space, name, self._reach.for_jobs(), FETCH_LIFETIME)
 
 
 def space_of(url: str, who: Identity) -> tuple[Space, str]:

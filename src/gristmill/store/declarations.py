@@ -52,8 +52,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     sealed_secrets: dict[str, bytes]
 
 
-def load_state(tx: Transaction) -> State:
-    """Return what is declared now."""
+def load_state(tx: Transaction, *, schedules: bool = True) -> State:
+    """Return what is declared now; there can be many schedules, so they can be left out."""
     password_hashes: dict[str, str] = {}
     sealed_secrets: dict[str, bytes] = {}
     return State(
@@ -66,7 +66,7 @@ def load_state(tx: Transaction) -> State:
         workers=_workers(tx, sealed_secrets),
         projects=_projects(tx),
         templates=_templates(tx),
-        schedules=_schedules(tx),
+        schedules=_schedules(tx) if schedules else [],
         password_hashes=password_hashes,
         sealed_secrets=sealed_secrets,
     )
@@ -166,7 +166,8 @@ def _schedules(tx: Transaction) -> list[Stored[Schedule]]:
     for row in rows:
         (
             number, applied, project, name, template, pool, description, script, count, unit,
-            cron, first_run, parent, everywhere, on_error, failures, notify, enabled,
+            cron, timezone, jitter, catch_up, first_run, parent, everywhere, on_error, failures,
+            notify, enabled,
         ) = row  # fmt: skip
         schedule = Schedule(
             project=project,
@@ -177,6 +178,9 @@ def _schedules(tx: Transaction) -> list[Stored[Schedule]]:
             script=script,
             every=Every(count=count, unit=unit) if count is not None else None,
             cron=cron,
+            timezone=timezone,
+            jitter=jitter,
+            catch_up=catch_up,
             first_run=None if first_run is None else EPOCH + timedelta(seconds=first_run),
             exclude=tuple(excludes[number]),
             parent=names.get(parent),

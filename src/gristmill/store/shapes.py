@@ -48,8 +48,8 @@ class Shapes:
             rare = _decode(constraints)
             shape = Shape(
                 shares, memory, disk, gpus, nodes, bool(container), pool, rare.constraints,
-                bucket, override, bool(disk_given), seconds, rare.choices, rare.require,
-                rare.prefer,
+                bucket, override, bool(disk_given), seconds,
+                rare.choices, rare.require, rare.prefer,
             )  # fmt: skip
             self._remember(number, shape)
 

@@ -8,7 +8,7 @@ COMMAND_SHOWN = 200
 
 def task_text(task: Task, image: str | None) -> str:
     """Return what a task runs."""
-    return task.command or " ".join(task.argv) or task.image or image or ""
+    return task.command or " ".join(task.argv) or task.script or task.image or image or ""
 
 
 def command_text(spec: JobSpec) -> str:

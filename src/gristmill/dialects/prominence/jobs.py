@@ -140,6 +140,8 @@ class JobRooms:
         """Submit a job's description once more."""
         job = await get_own(self._house, who, exchange.parts[0])
         data = job.row.dialect_data
+        if job.place is not None and job.place.instance is None:
+            data = job.place.data
         if data is None:
             raise bad("Unable to get JSON description of the specified job")
         description = stored.submitted(data, self._house.box, job.words.owner)

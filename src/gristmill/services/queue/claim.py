@@ -40,15 +40,15 @@ class Room:
         self.request = agent.request
         self.free = agent.request.free.copy()
         self.hot = dict(agent.request.hot)
-        self.labels = agent.row.matched_labels
+        self.labels = agent.labels
         self.reserved = False
         self.leases: list[Lease] = []
 
     def suits(self, shape: Shape) -> bool:
         """Whether the agent could run the shape and is not kept free for another."""
-        row = self.agent.row
+        agent = self.agent
         return not self.reserved and suits(
-            shape, pools=row.pools, labels=self.labels, runtimes=row.runtimes
+            shape, pools=agent.pools, labels=self.labels, runtimes=agent.row.runtimes
         )
 
     def rank(self, shape: Shape) -> tuple[tuple[int, ...], int]:

@@ -80,8 +80,7 @@ class Control:
         kills: defaultdict[int, list[Held]] = defaultdict(list)
         for head in heads:
             if head.state in {JobState.RESERVED, JobState.RUNNING}:
-                head.cancel_requested = head.cancel_requested or wish
-                ledger.touch(head)
+                ledger.request_cancel(head, wish)
                 self._collect_kills(tx, head, kills)
             elif allowed(Trigger.CANCEL, head.state):
                 head.reason, head.ended_at = CANCEL_REASONS[wish], ledger.now

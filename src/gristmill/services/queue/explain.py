@@ -1,9 +1,11 @@
 """Why a job is not running yet, or how it ended: a sentence for people."""
 
+from gristmill.domain.dialect import RUNS
 from gristmill.domain.shape import suits
 from gristmill.domain.state import JobState
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.queue.registry import Registry
+from gristmill.services.queue.registry import LiveAgent, Registry
+from gristmill.services.schedules.reasons import why_held, why_offered
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobRow
 from gristmill.store.words import public
@@ -14,13 +16,15 @@ def explain(core: QueueCore, registry: Registry, tx: Transaction, row: JobRow) -
     head = row.head
     match head.state:
         case JobState.WAITING:
-            return _why_waiting(tx, head.id)
+            return why_held(tx, head.id) if head.dialect in RUNS else _why_waiting(tx, head.id)
         case JobState.DELAYED:
             after = f" after: {head.reason}" if head.reason else ""
             return f"waits for its time{after}"
         case JobState.READY:
             if head.parked:
                 return f"another job holds the mutex {row.spec.mutex!r}"
+            if head.dialect in RUNS and not _able(core, registry, head.shape_id):
+                return why_offered(tx, head.id)
             return _why_ready(core, registry, head.shape_id)
         case JobState.RESERVED:
             return "an agent has it and will start it next"
@@ -37,16 +41,7 @@ def _why_ready(core: QueueCore, registry: Registry, number: int) -> str:
     agents = registry.all()
     if not agents:
         return "no agent is connected"
-    able = [
-        agent
-        for agent in agents
-        if suits(
-            shape,
-            pools=agent.row.pools,
-            labels=agent.row.matched_labels,
-            runtimes=agent.row.runtimes,
-        )
-    ]
+    able = _able(core, registry, number)
     if not able:
         return "no connected agent has the pool, labels or container engine it asks for"
     if not any(agent.row.capacity.fits(shape.need) for agent in able):
@@ -61,17 +56,24 @@ def placeable(core: QueueCore, registry: Registry, number: int) -> bool:
 
     While no agent is connected at all, nothing speaks against it.
     """
-    shape, agents = core.shapes.by_id[number], registry.all()
-    return not agents or any(
-        agent.row.capacity.fits(shape.need)
-        and suits(
+    need = core.shapes.by_id[number].need
+    return not registry.all() or any(
+        agent.row.capacity.fits(need) for agent in _able(core, registry, number)
+    )
+
+
+def _able(core: QueueCore, registry: Registry, number: int) -> list[LiveAgent]:
+    shape = core.shapes.by_id[number]
+    return [
+        agent
+        for agent in registry.all()
+        if suits(
             shape,
-            pools=agent.row.pools,
-            labels=agent.row.matched_labels,
+            pools=agent.pools,
+            labels=agent.labels,
             runtimes=agent.row.runtimes,
         )
-        for agent in agents
-    )
+    ]
 
 
 def _why_waiting(tx: Transaction, job: int) -> str:

@@ -116,8 +116,7 @@ class Impossible:
         return bool(able) and not any(capacity.fits(shape.need) for capacity in able)
 
     def _suits(self, shape: Shape, agent: LiveAgent) -> bool:
-        row = agent.row
-        return suits(shape, pools=row.pools, labels=row.matched_labels, runtimes=row.runtimes)
+        return suits(shape, pools=agent.pools, labels=agent.labels, runtimes=agent.row.runtimes)
 
     async def _bury_those(self, number: int, chosen: _Chosen) -> None:
         await self._core.database.write(lambda tx: self._bury(tx, number, chosen))

@@ -8,6 +8,7 @@ counters and events together.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from gristmill.domain.dialect import RUNS
 from gristmill.domain.outcome import CANCEL_REASONS
 from gristmill.domain.state import HELD, JobState, Trigger, check
 from gristmill.services.queue.core import QueueCore
@@ -28,11 +29,22 @@ _Tally = tuple[int, int, int, JobState | None, JobState | None]
 
 
 class Ledger:
-    """The moves of one transaction."""
+    """The moves of one transaction.
 
-    def __init__(self, core: QueueCore, tx: Transaction, now: float) -> None:
+    follow: whether those who follow runs are told; they are not told of what they did themselves.
+    runs: state before the first move of each run that was moved. cancelling, forgotten: runs that
+    were asked to end, and that are about to be deleted.
+    """
+
+    def __init__(
+        self, core: QueueCore, tx: Transaction, now: float, *, follow: bool = True
+    ) -> None:
         self.tx = tx
         self.now = now
+        self.runs: dict[int, JobState] = {}
+        self.cancelling: list[JobHead] = []
+        self.forgotten: list[int] = []
+        self._follow = follow
         self._core = core
         self._heads: dict[int, JobHead] = {}
         self._changed: dict[int, JobHead] = {}
@@ -70,6 +82,27 @@ class Ledger:
         """Have a change that is not a move written back."""
         self._changed[head.id] = head
 
+    def request_cancel(self, head: JobHead, wish: int = 1) -> None:
+        """Take note that a job somebody holds is to end; it is still theirs until it has."""
+        head.cancel_requested = head.cancel_requested or wish
+        self.touch(head)
+        if head.dialect in RUNS:
+            self.cancelling.append(head)
+
+    def hold(self, head: JobHead) -> None:
+        """Let a job wait until it is released, besides for what else it waits for."""
+        self._wait_again(head)
+
+    def release(self, head: JobHead) -> None:
+        """Undo one hold."""
+        self._meet(Counter({head.id: 1}))
+
+    def cancel_held(self, head: JobHead, reason: str) -> None:
+        """Cancel a job that nobody has, and any hold on it: tried again, it is as any other."""
+        head.unmet -= head.state is JobState.WAITING
+        head.reason, head.ended_at = reason, self.now
+        self.move(head, Trigger.CANCEL, JobState.CANCELLED)
+
     def added(
         self,
         counts: Mapping[tuple[int, int, int, JobState], int],
@@ -103,18 +136,28 @@ class Ledger:
             self._pass_mutex(head, source, target)
         if head.node_id is not None:
             self._flow.moved(head, source, target)
+        if head.dialect in RUNS:
+            self.runs.setdefault(head.id, source)
 
     def forget(self, head: JobHead) -> None:
         """Uncount a job that is about to be deleted."""
         self._tallies[head.owner_id, head.group_id, head.dialect, head.state, None] += 1
         self._changed.pop(head.id, None)
+        if head.dialect in RUNS:
+            self.forgotten.append(head.id)
 
     def close(self) -> None:
         """Work out the consequences and write everything."""
+        if self._follow and (self.runs or self.cancelling or self.forgotten):
+            for follower in self._core.run_followers:
+                follower(self)
         while self._ended or self._moved or self._flow.pending:
             ended, self._ended = self._ended, []
             moved, self._moved = self._moved, {}
-            self._satisfy_dependents([head for head in ended if head.state in _ENDED])
+            over = [head for head in ended if head.state in _ENDED]
+            self._satisfy_dependents(over)
+            for act in self._core.endings:
+                act(self.tx, over)
             self._change_groups(moved.values())
             self._flow.advance()
         save_heads(self.tx, self._changed.values())

@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.resources import Capacity
 from gristmill.protocol.messages import Held, Lease, LeaseReply, Order, ReadOutput
 from gristmill.store.agents import AgentRow
+
+DEFAULT_POOL = "default"
+NODE_LABEL = "gristmill.node"
+"""Every agent has this label: what is constrained to a node runs there or nowhere."""
 
 
 @dataclass
@@ -22,10 +27,14 @@ class WorkRequest:
 
 @dataclass
 class LiveAgent:
-    """One registered agent. seen: monotonic seconds of its last word; free: as it last said."""
+    """One registered agent. seen: monotonic seconds of its last word; free: as it last said.
+
+    open_pools: what an agent serves that names no pools, the same list for all of them.
+    """
 
     row: AgentRow
     seen: float
+    open_pools: list[str]
     free: Capacity | None = None
     request: WorkRequest | None = None
     undelivered: list[Lease] = field(default_factory=list)
@@ -39,6 +48,16 @@ class LiveAgent:
     stop: bool = False
 
     @property
+    def pools(self) -> Sequence[str]:
+        """The pools it serves."""
+        return self.row.pools or self.open_pools
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Its labels, its own node among them."""
+        return {**self.row.matched_labels, NODE_LABEL: self.row.node}
+
+    @property
     def takes_work(self) -> bool:
         """Whether it waits for work and may be given some."""
         return self.request is not None and not self.draining and not self.stop
@@ -49,15 +68,20 @@ class Registry:
 
     def __init__(self) -> None:
         self._agents: dict[int, LiveAgent] = {}
+        self._open_pools = [DEFAULT_POOL]
 
     def put(self, row: AgentRow, seen: float) -> LiveAgent:
         """Remember a registration; an older instance of the same node is forgotten."""
         earlier = self._agents.get(row.id)
         if earlier is not None:
             self._dismiss(earlier)
-        agent = LiveAgent(row, seen, draining=row.state == "draining")
+        agent = LiveAgent(row, seen, self._open_pools, draining=row.state == "draining")
         self._agents[row.id] = agent
         return agent
+
+    def open_pools(self, names: Iterable[str]) -> None:
+        """Have agents that name no pools serve these, besides the default one."""
+        self._open_pools[:] = [DEFAULT_POOL, *(name for name in names if name != DEFAULT_POOL)]
 
     def get(self, number: int, instance: str) -> LiveAgent:
         """Return an agent that registered with this server as this instance.

@@ -55,8 +55,7 @@ class Removal:
             if head.state in {JobState.RUNNING, JobState.RESERVED}
         ]
         for head in heads:
-            head.cancel_requested = 1
-            ledger.touch(head)
+            ledger.request_cancel(head)
             self._order_kill(tx, head)
         ledger.close()
         return self._views(tx, [head.id for head in heads])
@@ -73,8 +72,7 @@ class Removal:
         for head in heads:
             self._order_kill(tx, head)
             if head.state in {JobState.RUNNING, JobState.RESERVED}:
-                head.cancel_requested = 1
-                ledger.touch(head)
+                ledger.request_cancel(head)
             else:
                 head.reason, head.ended_at = CANCELLED_BY_USER, ledger.now
                 tx.run("delete_gang_members", job=head.id)

@@ -66,6 +66,8 @@ class Submission(NamedTuple):
     alone: refuse it while a job of this owner and dialect runs, or one with the same key waits.
     caller: who submits, where the jobs may call back with the same groups, or mail is wanted.
     places: one a job, for the jobs of a workflow. sealed: the specs' secrets are sealed already.
+    ready_at: epoch seconds before which none of them begins, instead of their delays.
+    held: once their time has come, they wait until a ledger releases them.
     """
 
     specs: Sequence[JobSpec]
@@ -79,6 +81,8 @@ class Submission(NamedTuple):
     caller: Identity | None = None
     places: Sequence[Placement] | None = None
     sealed: bool = False
+    ready_at: float | None = None
+    held: bool = False
 
 
 class Prepared(NamedTuple):
@@ -109,14 +113,14 @@ class Submitter:
         if count > MOST_JOBS:
             raise InvalidInputError(f"{count} jobs in one submission, at most {MOST_JOBS}", "jobs")
         if count <= INLINE_JOBS:
-            return _prepare(self._core, submission)
-        return await asyncio.to_thread(_prepare, self._core, submission)
+            return prepare(self._core, submission)
+        return await asyncio.to_thread(prepare, self._core, submission)
 
     def add(
         self, tx: Transaction, submission: Submission, prepared: Prepared | None = None
     ) -> Submitted:
         """Add jobs within a caller's transaction."""
-        ready = prepared or _prepare(self._core, submission)
+        ready = prepared or prepare(self._core, submission)
         owner = self._core.words.intern(tx, submission.owner)
         key = submission.idempotency_key
         if key is not None:
@@ -141,7 +145,8 @@ def _check_alone(tx: Transaction, owner: int, dialect: Dialect) -> None:
             raise ConflictError(f"a {dialect.word} job is running: wait until it has ended")
 
 
-def _prepare(core: QueueCore, submission: Submission) -> Prepared:
+def prepare(core: QueueCore, submission: Submission) -> Prepared:
+    """Return the jobs as they are stored. Raises InvalidInputError naming the first bad one."""
     specs = submission.specs
     single = len(specs) == 1
     blobs, shapes = [], []
@@ -273,6 +278,10 @@ class _Batch:
         unmet = self._links.unmet(spec, job, index) + blocked
         timeout = None if blocked else spec.queue_timeout
         ready_at = now + spec.delay if spec.delay else None
+        if self._submission.ready_at is not None:
+            ready_at = self._submission.ready_at if self._submission.ready_at > now else None
+        if self._submission.held and ready_at is None:
+            unmet += 1
         state = _WAITING if unmet else _READY if ready_at is None else _DELAYED
         mutex = self._links.private_word(spec.mutex) if spec.mutex else None
         parked = 0

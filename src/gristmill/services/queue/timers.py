@@ -2,6 +2,7 @@
 
 import math
 
+from gristmill.domain.dialect import RUNS
 from gristmill.domain.errors import UnavailableError
 from gristmill.domain.outcome import QUEUE_TIMEOUT
 from gristmill.domain.state import JobState, Trigger
@@ -44,7 +45,10 @@ class Timers:
         ledger = Ledger(self._core, tx, now)
         for head in ledger.load(ids_of(tx.all("get_due_delayed", now=now, most=MOST_AT_ONCE))):
             head.ready_at = None
-            ledger.move(head, Trigger.DELAY_OVER, JobState.READY)
+            if head.dialect in RUNS:
+                ledger.hold(head)
+            else:
+                ledger.move(head, Trigger.DELAY_OVER, JobState.READY)
         rows = tx.all("get_due_deadlines", now=now, most=MOST_AT_ONCE)
         for head in ledger.load(ids_of(rows)):
             head.reason, head.ended_at = QUEUE_TIMEOUT, now

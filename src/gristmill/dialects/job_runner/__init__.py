@@ -1,0 +1,1 @@
+"""The REST interface of Job-Runner: schedules, projects and pools of workers."""

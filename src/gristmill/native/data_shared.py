@@ -1,0 +1,112 @@
+"""What the routes of tables, models, notebooks, scripts and tasks have in common."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.params import PathParameter, QueryParameter
+
+from gristmill.domain.errors import ConflictError, InvalidInputError
+from gristmill.domain.identity import Identity
+from gristmill.domain.state import JobState
+from gristmill.native import data_wire as wire
+from gristmill.services.data.models import Version
+from gristmill.services.data.place import Listing, Place, Stored, check_bucket
+from gristmill.services.data.tasks import DataTask
+
+AnyRequest = Request[Any, Any, Any]
+NO_LIMIT = 1 << 40
+"""Bytes of a body; the server's setting max_body comes first."""
+
+MOST_A_PAGE = 1000
+JSON = "application/json"
+
+Key = Annotated[str, PathParameter(description="a name, which may hold '/'; then an action")]
+Bucket = Annotated[
+    str, QueryParameter(max_length=128, description="whose objects are meant; else the default")
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)]
+Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000_000)]
+Wait = Annotated[
+    float, QueryParameter(ge=0, le=1200, description="seconds to wait for the end; 0: do not")
+]
+
+
+def place_of(who: Identity, bucket: str) -> Place:
+    """Return whose objects are meant. Raises InvalidInputError."""
+    check_bucket(bucket)
+    return Place(who.user, bucket)
+
+
+def split_key(key: str, actions: Collection[str]) -> tuple[str, str]:
+    """Return the name and the action that a path ends with; '' for none."""
+    name = key.removeprefix("/")
+    front, _, last = name.rpartition("/")
+    if front and last in actions:
+        return front, last
+    return name, ""
+
+
+def moment(seconds: float) -> datetime:
+    """Return epoch seconds as a time of UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def maybe(seconds: float | None) -> datetime | None:
+    """Return epoch seconds as a time, if there are any."""
+    return None if seconds is None else moment(seconds)
+
+
+def raw_json(body: bytes, status: int = 200) -> Response[bytes]:
+    """Return JSON that somebody else has written."""
+    return Response(body, media_type=JSON, status_code=status)
+
+
+def view(stored: Stored) -> wire.DataView:
+    """Show an object."""
+    return wire.DataView(
+        stored.kind, stored.name, stored.bucket, stored.format, stored.version,
+        moment(stored.created), moment(stored.modified), stored.job,
+    )  # fmt: skip
+
+
+def page(listing: Listing, offset: int) -> wire.DataList:
+    """Show a page of objects."""
+    return wire.DataList([view(each) for each in listing.objects], listing.total, offset)
+
+
+def version_view(version: Version) -> wire.VersionView:
+    """Show one state of a model."""
+    sources = [
+        wire.SourceView(each["role"], each["name"], each["version"], each["select"])
+        for each in version.sources
+    ]
+    return wire.VersionView(
+        version.name, version.number, version.commit, list(version.tags), version.action,
+        version.job, sources, moment(version.created),
+    )  # fmt: skip
+
+
+def task_view(task: DataTask) -> wire.DataTaskView:
+    """Show a task, with its result when it is complete."""
+    return wire.DataTaskView(
+        task.id, task.job, task.kind, task.target, task.state.word, task.message, task.refused,
+        msgspec.Raw(task.result) if task.result else None, task.detail.get("stamp"),
+        moment(task.created), maybe(task.started), maybe(task.ended),
+    )  # fmt: skip
+
+
+def task_reply(task: DataTask) -> Response[wire.DataTaskView]:
+    """Show a task that was waited for: 202 while it goes on; a failure is an error.
+
+    Raises InvalidInputError, ConflictError.
+    """
+    if task.ended is None:
+        return Response(task_view(task), status_code=202, media_type=JSON)
+    if task.state is JobState.COMPLETE:
+        return Response(task_view(task), status_code=200, media_type=JSON)
+    if task.refused:
+        raise InvalidInputError(task.message, "data")
+    raise ConflictError(f"task {task.id} is {task.state.word}: {task.message}")

@@ -1,0 +1,1 @@
+"""Tables, models, notebooks and scripts of owners, and the tasks that work on them."""

@@ -1,0 +1,1 @@
+delete from data_object where id = :id

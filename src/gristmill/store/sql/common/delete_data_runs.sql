@@ -1,0 +1,1 @@
+delete from data_run where object_id = :object

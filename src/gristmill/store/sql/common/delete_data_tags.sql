@@ -1,0 +1,1 @@
+delete from data_tag where object_id = :object

@@ -1,0 +1,1 @@
+delete from data_version where object_id = :object

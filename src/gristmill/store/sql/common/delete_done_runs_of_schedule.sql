@@ -1,0 +1,1 @@
+delete from run where schedule_id = :schedule and phase = 3

@@ -1,0 +1,1 @@
+delete from kill_request where schedule_id = :schedule

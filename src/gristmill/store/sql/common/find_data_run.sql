@@ -1,0 +1,1 @@
+select stamp, status, message, path, job_id, started_at, ended_at from data_run where object_id = :object and stamp = :stamp

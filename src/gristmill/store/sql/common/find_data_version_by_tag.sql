@@ -1,0 +1,1 @@
+select v.number, v.commit_id, v.path, v.size, v.action, v.job_id, v.sources, v.created_at from data_tag t join data_version v on v.object_id = t.object_id and v.number = t.number where t.object_id = :object and t.tag = :tag

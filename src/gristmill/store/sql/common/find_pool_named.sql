@@ -1,0 +1,1 @@
+select id from pool where name = :name

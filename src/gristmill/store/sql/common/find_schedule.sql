@@ -1,0 +1,1 @@
+select id from schedule where template_id = :template_id and name = :name

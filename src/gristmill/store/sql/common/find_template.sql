@@ -1,0 +1,1 @@
+select project_id from template where id = :id

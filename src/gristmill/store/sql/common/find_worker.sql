@@ -1,0 +1,1 @@
+select id from worker where name = :name

@@ -1,0 +1,1 @@
+update schedule set failures = 0 where id = :id

@@ -1,0 +1,1 @@
+select name, notify from pool where id = :id

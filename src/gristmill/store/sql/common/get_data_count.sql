@@ -1,0 +1,1 @@
+select objects from data_count where owner_id = :owner and bucket = :bucket and kind = :kind

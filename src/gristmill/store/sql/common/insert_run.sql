@@ -1,0 +1,5 @@
+insert into run (
+  job_id, schedule_id, set_id, phase, worker_id, due_at, enqueued_at, started_at, returned_at,
+  success, pid, manual, chains, returns
+)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

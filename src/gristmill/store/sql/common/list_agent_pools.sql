@@ -1,0 +1,1 @@
+select name from pool where agents = true order by name

@@ -1,0 +1,1 @@
+select job_id from data_task where state is null

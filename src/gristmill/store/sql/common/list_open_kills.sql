@@ -1,0 +1,1 @@
+select distinct run_id from kill_request where enqueued_at is null and executed_at is null

@@ -1,0 +1,1 @@
+select id, enabled, alarmed from pool order by id

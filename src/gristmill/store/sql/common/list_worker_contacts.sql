@@ -1,0 +1,3 @@
+select id, api_key, enabled, answered_at, version, slots, since
+from worker
+order by id

@@ -1,0 +1,1 @@
+update data_task set effect = :effect where id = :id

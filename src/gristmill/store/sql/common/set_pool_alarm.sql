@@ -1,0 +1,1 @@
+update pool set alarmed = :alarmed where id = :id

@@ -1,0 +1,1 @@
+update worker set since = :since where id = :id

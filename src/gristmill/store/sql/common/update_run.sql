@@ -1,0 +1,4 @@
+update run
+set schedule_id = ?, set_id = ?, phase = ?, worker_id = ?, due_at = ?, enqueued_at = ?,
+  started_at = ?, returned_at = ?, success = ?, pid = ?, manual = ?, chains = ?, returns = ?
+where job_id = ?

@@ -1,0 +1,1 @@
+select count(*) from kill_request where schedule_id = any(:ids)

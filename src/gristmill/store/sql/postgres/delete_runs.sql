@@ -1,0 +1,1 @@
+delete from run where job_id = any(:ids)

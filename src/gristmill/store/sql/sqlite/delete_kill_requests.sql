@@ -1,0 +1,1 @@
+delete from kill_request where run_id in (select value from json_each(:ids))

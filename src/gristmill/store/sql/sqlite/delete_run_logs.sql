@@ -1,0 +1,1 @@
+delete from run_log where run_id in (select value from json_each(:ids))

@@ -1,0 +1,1 @@
+delete from run where job_id in (select value from json_each(:ids))

@@ -1,0 +1,1 @@
+select id, last_completed_set from schedule where last_completed_set is not null and id in (select value from json_each(:ids))

@@ -1,0 +1,5 @@
+select id, run_id, schedule_id, created_at, enqueued_at, executed_at
+from kill_request
+where schedule_id in (select value from json_each(:ids))
+order by id
+limit :most offset :skip

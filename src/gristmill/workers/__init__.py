@@ -1,0 +1,1 @@
+"""Warm Python processes below the agent; they alone import pandas, pyarrow and scikit-learn."""

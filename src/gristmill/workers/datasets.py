@@ -1,0 +1,241 @@
+"""Tables: written from a client's JSON, read back as JSON or for a model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+
+from gristmill.workers.blobs import Blobs, blobs_at
+from gristmill.workers.frames import columns as cells
+from gristmill.workers.frames import dtypes
+from gristmill.workers.frames.columns import AS_JSON
+from gristmill.workers.frames.document import Document, Rows, parse, rows_of
+from gristmill.workers.frames.filters import parse_filters
+from gristmill.workers.frames.keyed import keyed
+from gristmill.workers.frames.labels import Labels, labels_of, wire_type
+from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
+from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
+from gristmill.workers.refusals import RefusedError
+from gristmill.workers.wire import Frame
+
+ORIENTS = ("dict", "columns", "list", "records", "index", "split", "tight")
+_encode = msgspec.json.Encoder().encode
+
+
+def write(question: Frame) -> Frame:
+    """Store a client's table: as new, in the place of the old one, or after its rows."""
+    header = question.header
+    blobs = blobs_at(header["root"])
+    document = parse(question.body)
+    old = manifest_of(header["manifest"]) if header["manifest"] is not None else None
+    append = header["append"] if header["append"] is not None else document.append
+    fresh = old is None or append is False
+    rows = rows_of(document, header["orient"] or document.orient or "dict")
+    base = Manifest() if fresh or old is None else old
+    if rows.length == 0 and not fresh:
+        return Frame({"manifest": msgspec.to_builtins(base), "dropped": [], "changed": False}, b"")
+    table, manifest = _arrange(rows, document, base)
+    dropped = [part.path for part in old.parts] if fresh and old is not None else []
+    dropped += _store(blobs, header["path"], table, manifest)
+    return Frame(
+        {"manifest": msgspec.to_builtins(manifest), "dropped": dropped, "changed": True}, b""
+    )
+
+
+def _arrange(rows: Rows, document: Document, base: Manifest) -> tuple[Any, Manifest]:
+    """Return the new rows as a part's table, and the manifest as it is with them."""
+    given = {
+        name: dtypes.canonical(dtype, f"dtypes.{name}")
+        for name, dtype in (document.dtypes or {}).items()
+    }
+    known = {column.name: column for column in base.columns}
+    arrays: dict[str, Any] = {}
+    fields = []
+    merged: dict[str, Column] = {}
+    number = base.next
+    for name, values in rows.columns.items():
+        dtype = given.get(name) or cells.infer(values)
+        array, as_json = cells.to_arrow(values, dtype, f"data.{name}")
+        if name in known:
+            place = known[name].number
+        else:
+            place, number = number, number + 1
+        merged[name] = Column(place, name, dtype)
+        arrays[f"c{place}"] = array
+        fields.append(pa.field(f"c{place}", array.type, metadata=AS_JSON if as_json else None))
+    for name, dtype in given.items():
+        if name not in merged and name not in known and not rows.length:
+            merged[name] = Column(number, name, dtype)
+            number += 1
+    labels = labels_of(rows, document.index)
+    for level, (values, dtype) in enumerate(zip(labels.values, labels.dtypes, strict=True)):
+        array, as_json = cells.to_arrow(values, dtype, "index.values")
+        arrays[f"i{level}"] = array
+        fields.append(pa.field(f"i{level}", array.type, metadata=AS_JSON if as_json else None))
+    manifest = Manifest(
+        columns=_unite(base, merged, rows.length),
+        rows=base.rows,
+        next=number,
+        parts=list(base.parts),
+    )
+    _unite_labels(manifest, base, labels)
+    return pa.table(list(arrays.values()), schema=pa.schema(fields)), manifest
+
+
+def _unite(base: Manifest, new: dict[str, Column], length: int) -> list[Column]:
+    """Return the columns of old and new rows together, dtypes widened."""
+    known = {column.name: column for column in base.columns}
+    united = []
+    for name, column in known.items():
+        if base.rows == 0 and name in new:
+            united.append(new[name])
+        elif name in new:
+            united.append(Column(column.number, name, dtypes.unite(column.dtype, new[name].dtype)))
+        else:
+            dtype = dtypes.with_gaps(column.dtype) if length else column.dtype
+            united.append(Column(column.number, name, dtype))
+    for name, column in new.items():
+        if name not in known:
+            dtype = dtypes.with_gaps(column.dtype) if base.rows else column.dtype
+            united.append(Column(column.number, name, dtype))
+    return united
+
+
+def _unite_labels(manifest: Manifest, base: Manifest, labels: Labels) -> None:
+    if base.rows == 0:
+        manifest.levels, manifest.names, manifest.multi = labels.dtypes, labels.names, labels.multi
+        return
+    if base.multi != labels.multi or len(base.levels) != len(labels.dtypes):
+        raise RefusedError(
+            "the labels have another number of levels than those of the rows before", "index"
+        )
+    manifest.levels = [dtypes.unite(*pair) for pair in zip(base.levels, labels.dtypes, strict=True)]
+    manifest.names, manifest.multi = base.names, base.multi
+
+
+def _store(blobs: Blobs, path: str, table: Any, manifest: Manifest) -> list[str]:
+    """Write the new part, together with small ones before it; return the paths of those."""
+    if not table.num_rows:
+        return []
+    dropped = []
+    count = mergeable(manifest.parts, table.num_rows)
+    if count:
+        last = manifest.parts[-count:]
+        whole = merge([*(read_part(blobs, part) for part in last), table])
+        if whole is not None:
+            dropped = [part.path for part in last]
+            del manifest.parts[-count:]
+            manifest.rows += table.num_rows
+            manifest.parts.append(write_part(blobs, path, whole))
+            return dropped
+    manifest.rows += table.num_rows
+    manifest.parts.append(write_part(blobs, path, table))
+    return dropped
+
+
+def read(question: Frame) -> Frame:
+    """Return rows as JSON: ``data``, ``dtypes``, ``index``, ``orient``, and what else was given."""
+    header = question.header
+    orient = header["orient"]
+    if orient not in ORIENTS:
+        raise RefusedError(
+            f"there is no orient {orient[:40]!r}; known: {', '.join(ORIENTS)}", "orient"
+        )
+    manifest = manifest_of(header["manifest"])
+    wanted = Wanted(
+        select(manifest.columns, header["select"]),
+        parse_filters(manifest.columns, header["filters"]),
+        header["skip"],
+        header["limit"],
+    )
+    lists: list[list[Any]] = [[] for _ in wanted.columns]
+    levels: list[list[Any]] = [[] for _ in manifest.levels]
+    count = 0
+    for table in pieces(blobs_at(header["root"]), manifest, wanted):
+        count += table.num_rows
+        for into, column in zip(lists, wanted.columns, strict=True):
+            into.extend(_values(table, f"c{column.number}", column.dtype))
+        for level, dtype in enumerate(manifest.levels):
+            levels[level].extend(_values(table, f"i{level}", dtype))
+    reply = {
+        "data": _shape([column.name for column in wanted.columns], lists, count, orient),
+        "dtypes": {column.name: column.dtype for column in wanted.columns},
+        "index": _index(manifest, levels),
+        "orient": orient,
+        **header["extra"],
+    }
+    return Frame({"rows": count}, _encode(reply))
+
+
+def _values(table: Any, name: str, dtype: str) -> list[Any]:
+    if name not in table.schema.names:
+        return [None] * int(table.num_rows)
+    field = table.schema.field(name)
+    as_json = (field.metadata or {}) == AS_JSON
+    column = table.column(name)
+    if not as_json:
+        column = cells.unite_array(column, dtype)
+    return cells.to_values(column, dtype, as_json=as_json)
+
+
+def _index(manifest: Manifest, levels: list[list[Any]]) -> dict[str, Any]:
+    kind = wire_type(manifest.levels, multi=manifest.multi)
+    if manifest.multi:
+        labels = [list(label) for label in zip(*levels, strict=True)]
+        return {"type": kind, "values": labels, "names": manifest.names}
+    return {"type": kind, "values": levels[0]}
+
+
+def _shape(names: Sequence[str], lists: list[list[Any]], count: int, orient: str) -> Any:
+    """Return the rows as pandas' to_dict would, over positions."""
+    if orient in {"dict", "columns"}:
+        return keyed(names, lists, count)
+    if orient == "list":
+        return dict(zip(names, lists, strict=True))
+    if not lists:
+        rows: list[Any] = [{} if orient in {"records", "index"} else [] for _ in range(count)]
+    elif orient in {"records", "index"}:
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
+    else:
+        rows = [list(row) for row in zip(*lists, strict=True)]
+    if orient == "records":
+        return rows
+    if orient == "index":
+        return dict(zip(map(str, range(count)), rows, strict=True))
+    shape = {"index": list(range(count)), "columns": list(names), "data": rows}
+    return shape if orient == "split" else {**shape, "index_names": [None], "column_names": [None]}
+
+
+def load_frame(root: str, manifest: Manifest, text: str | None) -> pd.DataFrame:
+    """Return the whole table, or the columns a projection names, for scikit-learn."""
+    wanted = Wanted(select(manifest.columns, text), labels=False)
+    found: dict[str, list[Any]] = {column.name: [] for column in wanted.columns}
+    count = 0
+    for table in pieces(blobs_at(root), manifest, wanted):
+        count += table.num_rows
+        for column in wanted.columns:
+            found[column.name].append(_series(table, column))
+    series = {column.name: _joined(found[column.name], column.dtype) for column in wanted.columns}
+    return pd.DataFrame(series, index=range(count))
+
+
+def _series(table: Any, column: Column) -> "pd.Series[Any]":
+    name = f"c{column.number}"
+    if name not in table.schema.names:
+        return pd.Series([None] * int(table.num_rows), dtype=object)
+    as_json = (table.schema.field(name).metadata or {}) == AS_JSON
+    stored = table.column(name)
+    if not as_json:
+        stored = cells.unite_array(stored, column.dtype)
+    return cells.to_series(stored, column.dtype, as_json=as_json)
+
+
+def _joined(parts: "list[pd.Series[Any]]", dtype: str) -> "pd.Series[Any]":
+    if not parts:
+        return pd.Series([], dtype="object" if dtype == dtypes.CATEGORY else dtype)
+    whole = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    if dtype == dtypes.CATEGORY:
+        return whole.astype("category")
+    return whole if str(whole.dtype) == dtype or dtype == dtypes.OBJECT else whole.astype(dtype)

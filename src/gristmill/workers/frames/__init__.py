@@ -1,0 +1,1 @@
+"""Tables: from JSON to columns, from columns to Parquet, and back."""

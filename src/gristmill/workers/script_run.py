@@ -1,0 +1,130 @@
+"""The process of a script's job: its environment made ready, its ``run`` called."""
+
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gristmill.workers.blobs import blobs_at
+from gristmill.workers.handle import Om
+from gristmill.workers.refusals import RefusedError
+from gristmill.workers.task_folder import read_question, write_answer, write_refusal
+from gristmill.workers.wire import Header
+
+MARK = ".complete"
+
+
+def environment_of(header: Header) -> Path:
+    """Return the folder with the script's modules, made when it is not there yet."""
+    place: Path = Path(header["environments"]) / header["script"].replace("/", "-")
+    if (place / MARK).exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = place.with_name(f"{place.name}.{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    data = blobs_at(header["root"]).read(header["script"])
+    if header["form"] == "code":
+        (fresh / f"{module_name(header['name'])}.py").write_bytes(data)
+    else:
+        _install(data, fresh)
+    (fresh / MARK).touch()
+    try:
+        fresh.rename(place)
+    except OSError:
+        # Another run was quicker, and what it made is the same.
+        shutil.rmtree(fresh, ignore_errors=True)
+    return place
+
+
+def _install(data: bytes, target: Path) -> None:
+    archive = target / "source.tar.gz"
+    archive.write_bytes(data)
+    source = target / "source"
+    with tarfile.open(archive, "r:gz") as file:
+        file.extractall(source, filter="data")
+    (package,) = source.iterdir()
+    words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation"]
+    words += [
+        "--disable-pip-version-check",
+        "--no-warn-script-location",
+        "--target",
+        str(target),
+        str(package),
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RefusedError(
+            f"the package cannot be installed: {done.stderr.strip()[-1500:]}", "script"
+        )
+    shutil.rmtree(source)
+    archive.unlink()
+
+
+def module_name(name: str) -> str:
+    """Return what the script's module is called."""
+    return name.rpartition("/")[2].replace("-", "_")
+
+
+def load(header: Header, place: Path) -> ModuleType:
+    """Import the script. Raises RefusedError when it has no ``run``."""
+    sys.path.insert(0, str(place))
+    name = module_name(header["name"])
+    if importlib.util.find_spec(name) is None:
+        found = [each.stem for each in place.iterdir() if (each / "__init__.py").exists()]
+        name = found[0] if len(found) == 1 else name
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise RefusedError(f"cannot import {name!r}: {error}", "script") from error
+    if not callable(getattr(module, "run", None)):
+        raise RefusedError(f"{name!r} has no run(om, *args, **kwargs)", "script")
+    return module
+
+
+def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]:
+    """Return the result with its times. Raises RefusedError with what the script raised."""
+    given = json.loads(body) if body.strip() else {}
+    started = time.time()
+    try:
+        result = run(
+            Om(header["socket"], header["token"], header["bucket"]), given, **header["kwargs"]
+        )
+    except Exception as error:
+        traceback.print_exc()
+        raise RefusedError(f"{type(error).__name__}: {error}"[:2000], "script") from error
+    ended = time.time()
+    return {"result": result, "runtimes": ended - started, "started": started, "ended": ended}
+
+
+def main(words: list[str]) -> int:
+    """Run the script of a task's folder."""
+    folder = Path(words[0])
+    question = read_question(folder)
+    try:
+        module = load(question.header, environment_of(question.header))
+        reply = call(module.run, question.header, question.body)
+        try:
+            body = json.dumps(reply, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise RefusedError(f"the result is no JSON: {error}", "script") from error
+    except RefusedError as error:
+        write_refusal(folder, error)
+        print(error, file=sys.stderr)
+        return 1
+    write_answer(folder, {}, body)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
