@@ -19,6 +19,17 @@ EVERYWHERE = frozenset({"http", "https", "unix"})
 NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 
 
+OMEGA_ML_PREFIXES = (
+    "/omega-ml",
+    "/swagger.json",
+    *(f"/api/{page}" for page in ("doc", "docs", "redoc")),
+    *(
+        f"/api/v1/{resource}"
+        for resource in ("dataset", "model", "job", "script", "config", "task", "ping")
+    ),
+)
+
+
 class Route(NamedTuple):
     """An app and the path it stands under, such as ``/v1``.
 
@@ -57,6 +68,11 @@ class Gateway:
             if under(path, (route.prefix,)):
                 return route
         return self._fallback
+
+
+def omega_ml_routes(app: App) -> list[Route]:
+    """Return the routes of the omega-ml app; who else has ``/api/v1/job`` must come before."""
+    return [Route(prefix, app) for prefix in OMEGA_ML_PREFIXES]
 
 
 def native_routes(app: App) -> list[Route]:

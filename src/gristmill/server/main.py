@@ -6,11 +6,15 @@ import os
 import signal
 import sys
 
+import msgspec
 import structlog
 import uvloop
 
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
+from gristmill.dialects.omega_ml.app import create_omega_ml_app
+from gristmill.dialects.omega_ml.rules import read_rules
+from gristmill.dialects.omega_ml.settings import OmegaSettings
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import GristmillError
@@ -19,7 +23,7 @@ from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app, openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
-from gristmill.server.gateway import Gateway, Route, native_routes
+from gristmill.server.gateway import Gateway, Route, native_routes, omega_ml_routes
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
@@ -31,7 +35,7 @@ from gristmill.server.server_file import (
     remove_server_file,
     write_server_file,
 )
-from gristmill.server.setting_sections import WrSection
+from gristmill.server.setting_sections import OmegaSection, WrSection
 from gristmill.server.settings import Settings
 from gristmill.services.agents import AgentRules
 from gristmill.services.house import House
@@ -84,6 +88,14 @@ def _wr_settings(section: WrSection) -> WrSettings:
     )
 
 
+def _omega_settings(section: OmegaSection) -> OmegaSettings:
+    values = msgspec.structs.asdict(section)
+    if section.rules is not None:
+        values["rule"] = read_rules(section.rules)
+    values["rules"] = values.pop("rule")
+    return msgspec.convert(values, OmegaSettings)
+
+
 class Server:
     """One server process."""
 
@@ -111,6 +123,7 @@ class Server:
         routes = [Route("/agent", AgentDoor(self._house))]
         wr = create_wr_app(self._house, _wr_settings(settings.wr))
         routes += [Route(prefix, wr, HTTPS_ONLY) for prefix in ("/rest", "/wr")]
+        routes += omega_ml_routes(create_omega_ml_app(self._house, _omega_settings(settings.omega)))
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(

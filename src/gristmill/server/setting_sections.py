@@ -6,9 +6,12 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from gristmill.server.setting_kinds import (
+    FILE,
     FOLDER,
+    PATTERNS,
     WORD,
     Kind,
+    choice,
     count,
     megabytes,
     number,
@@ -20,12 +23,16 @@ DAY = 86400.0
 
 
 class Declared(NamedTuple):
-    """What is said of a setting where it is declared. default: as a person would write it."""
+    """What is said of a setting where it is declared. default: as a person would write it.
+
+    also: a variable of an older system that operators may have set; ours goes first.
+    """
 
     kind: Kind
     default: str
     help: str
     secret: bool = False
+    also: str = ""
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,4 +126,46 @@ class DataSection(msgspec.Struct, frozen=True, kw_only=True):
     idle: Annotated[
         float,
         Declared(seconds(1, 365 * DAY), "15m", "pause after which workers leave until asked again"),
+    ]
+
+
+class OmegaSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The omega-ml interface."""
+
+    rules: Annotated[
+        Path | None,
+        Declared(
+            or_word("", FILE),
+            "",
+            "file of serve rules, one regular expression over resource/name/action a line; it "
+            "goes before rules given otherwise",
+        ),
+    ]
+    rule: Annotated[
+        tuple[str, ...],
+        Declared(
+            PATTERNS,
+            "",
+            "serve rule; repeat it for several. Without any, everything is served",
+            also="OMEGA_RESTAPI_FILTER",
+        ),
+    ]
+    profile: Annotated[
+        str,
+        Declared(
+            choice("seed", "flask"), "seed", "status codes: as documented, or those of release 0.18"
+        ),
+    ]
+    bucket: Annotated[str, Declared(WORD, "store", "what the default bucket is called there")]
+    access: Annotated[
+        str,
+        Declared(
+            choice("auto", "token"),
+            "auto",
+            "who is answered without a credential: clients on this machine while nobody has an "
+            "API key, or nobody",
+        ),
+    ]
+    user: Annotated[
+        str, Declared(WORD, "omega", "user whom clients without a credential stand for")
     ]

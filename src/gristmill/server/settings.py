@@ -28,7 +28,14 @@ from gristmill.server.setting_kinds import (
     or_word,
     seconds,
 )
-from gristmill.server.setting_sections import DAY, AgentSettings, DataSection, Declared, WrSection
+from gristmill.server.setting_sections import (
+    DAY,
+    AgentSettings,
+    DataSection,
+    Declared,
+    OmegaSection,
+    WrSection,
+)
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):\S*@|(?<=password=)[^&\s]*", re.IGNORECASE)
 
@@ -133,6 +140,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     agent: AgentSettings
     wr: WrSection
     data: DataSection
+    omega: OmegaSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""
@@ -148,6 +156,7 @@ class Setting(NamedTuple):
     default: str
     help: str
     secret: bool
+    also: str
 
     @property
     def name(self) -> str:
@@ -239,7 +248,6 @@ def markdown_table() -> str:
     for each in SETTINGS:
         default = f"`{each.default}`" if each.default else "none"
         meaning = f"{each.help} ({each.kind.expects})".replace("|", "\\|")
-        rows.append(
-            f"| `{each.flag}` | `{each.variable}` | `{each.toml}` | {default} | {meaning} |"
-        )
+        variables = f"`{each.variable}`" + (f" or `{each.also}`" if each.also else "")
+        rows.append(f"| `{each.flag}` | {variables} | `{each.toml}` | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
