@@ -17,7 +17,7 @@ from gristmill.dialects.omega_ml.errors import (
 )
 from gristmill.dialects.omega_ml.exchange import App, Exchange, Receive, Scope, Send
 from gristmill.dialects.omega_ml.jobs import Jobs
-from gristmill.dialects.omega_ml.keys import Form, Target, resolve
+from gristmill.dialects.omega_ml.keys import Form, Target, check_new, resolve
 from gristmill.dialects.omega_ml.models import Models
 from gristmill.dialects.omega_ml.pages import Pages
 from gristmill.dialects.omega_ml.profiles import error_status
@@ -35,6 +35,7 @@ ROOT = "/api/v1/"
 IMPLIED = "model.get"
 """Its rule depends on its parameters, so it asks for itself."""
 
+CREATE = "create"
 NOBODY = Identity(user="", scopes=frozenset())
 
 log = structlog.get_logger()
@@ -108,6 +109,9 @@ class OmegaMl:
         if target.form is Form.ITEM and target.resource == "model" and "/" in target.key:
             front, _, last = target.key.rpartition("/")
             raise refused(404, f"there is no action {last[:80]!r} for model {front[:200]!r}")
+        created = self._table[target.resource, Form.ITEM, ""].get(exchange.method)
+        if created is not None and created.rule == CREATE:
+            check_new(target.resource, exchange.path.removeprefix(ROOT).partition("/")[2])
         allow = ", ".join(sorted(methods))
         raise RefusedError(
             405,

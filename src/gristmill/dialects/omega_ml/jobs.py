@@ -83,19 +83,9 @@ class Jobs:
         run = await self._notebooks.run(call.place, name, stamp)
         content = await self._notebooks.result(call.place, name, stamp)
         path = result_of(name, stamp)
-        await call.reply(
-            wire.JobView(
-                [],
-                {},
-                path,
-                iso(run.ended),
-                name,
-                [],
-                uri("job", path),
-                content=msgspec.Raw(content),
-                source_job=name,
-            )  # fmt: skip
-        )
+        shown = wire.JobView([], {}, path, iso(run.ended), name, [], uri("job", path))
+        shown.content, shown.source_job = msgspec.Raw(content), name
+        await call.reply(shown)
 
     async def export(self, call: Call) -> None:
         """Answer with a run, or with a notebook that is called so, as a page."""

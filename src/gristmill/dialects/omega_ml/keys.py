@@ -66,6 +66,7 @@ def resolve(path: str) -> Target | None:
 
 def check_new(resource: str, key: str) -> None:
     """Refuse names that no path could lead to. Raises InvalidInputError."""
+    key = key.strip("/")
     if key.rpartition("/")[2] in ACTIONS[resource] and "/" in key:
         raise InvalidInputError("must not end with the name of an action", "name")
     if "/" in key and key.partition("/")[0] in PREFIXES.get(resource, ()):

@@ -17,12 +17,22 @@ DOCUMENT = f"{UI}/specs/swagger.json"
 DOCUMENTS = frozenset({DOCUMENT, "/swagger.json", f"{UI}/swagger/specs/swagger.json"})
 TO_UI = frozenset({"", "/api/doc", "/api/docs"})
 ASSETS = "/api/doc/assets/"
-_POLICY = (
-    b"content-security-policy",
-    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    b"img-src 'self' data:; font-src 'self' data:; connect-src 'self'; worker-src blob:; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+_POLICY = b"; ".join(
+    (
+        b"default-src 'none'",
+        b"script-src 'self'",
+        b"style-src 'self' 'unsafe-inline'",
+        b"img-src 'self' data:",
+        b"font-src 'self' data:",
+        b"connect-src 'self'",
+        b"worker-src blob:",
+        b"base-uri 'none'",
+        b"form-action 'none'",
+        b"frame-ancestors 'none'",
+    )
 )
+_CSP = b"content-security-policy"
+_HTML = "text/html; charset=utf-8"
 _KEPT = (b"cache-control", b"public, max-age=86400")
 
 _START_UI = """\
@@ -87,7 +97,7 @@ class Pages:
             await _asset(exchange, path.removeprefix(ASSETS))
         else:
             body = _page(exchange.mount, redoc=path == REDOC)
-            await exchange.send_bytes(body, 200, "text/html; charset=utf-8", _POLICY)
+            await exchange.send_bytes(body, 200, _HTML, (_CSP, _POLICY))
 
 
 @cache

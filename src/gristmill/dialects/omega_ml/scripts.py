@@ -65,7 +65,7 @@ class Scripts:
         if body.strip():
             given = await decode(body, msgspec.Raw)
         kwargs = {name: text for name, text in call.exchange.query if name not in RESERVED}
-        note = note_of(call, call.key, args=given, kwargs=kwargs)
+        note = note_of(call, call.key)
         task = await self._tasks.script(
             call.who, call.place, call.key, bytes(given), kwargs, encoded(note), Dialect.OMEGA_ML
         )
@@ -113,5 +113,5 @@ async def _response(done: Done) -> wire.ScriptReply:
         note.key, said.result, said.runtimes, iso(said.started), iso(said.ended), note.uri
     )
     if done.later:
-        reply.args, reply.kwargs = [note.args], note.kwargs
+        reply.args, reply.kwargs = said.args, said.kwargs
     return reply

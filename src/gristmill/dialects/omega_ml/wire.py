@@ -257,6 +257,8 @@ class ScriptResult(msgspec.Struct):
     runtimes: float
     started: float
     ended: float
+    args: msgspec.Raw
+    kwargs: msgspec.Raw
 
 
 class ScriptReply(msgspec.Struct, omit_defaults=True):

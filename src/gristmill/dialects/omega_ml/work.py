@@ -35,8 +35,6 @@ class Note(msgspec.Struct, omit_defaults=True):
     action: str = ""
     datax: str | None = None
     datay: str | None = None
-    args: msgspec.Raw = msgspec.Raw(b"[]")
-    kwargs: dict[str, str] = {}
 
 
 class Done(NamedTuple):
