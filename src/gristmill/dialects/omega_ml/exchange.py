@@ -1,6 +1,7 @@
 """One request and its answer over ASGI."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cached_property
 from typing import Any
@@ -22,6 +23,7 @@ MOST_PARAMETERS = 1000
 INLINE_BYTES = 256 * 1024
 """Bodies up to this size are looked through on the event loop; larger ones in a thread."""
 
+_MISSING = re.compile(r"missing required field `(\w+)`")
 _TRUE = frozenset("1ty")
 _encode = msgspec.json.Encoder().encode
 
@@ -119,7 +121,9 @@ async def decode(body: bytes, kind: Any) -> Any:
         return await asyncio.to_thread(msgspec.json.decode, body, type=kind)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
-        raise _wrong(place.rstrip("`") or "body", text) from error
+        missing = _MISSING.search(text)
+        field = missing.group(1) if missing else place.rstrip("`")
+        raise _wrong(field or "body", text) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise refused(400, f"body: not valid JSON: {error}") from error
     except RecursionError:
