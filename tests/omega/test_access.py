@@ -41,6 +41,13 @@ def test_keys_bind_as_soon_as_there_is_one(start: Start) -> None:
     assert open_to_all("GET", "dataset/").status_code == 401
 
 
+def test_limits_speak_this_interface(start: Start) -> None:
+    omega = Omega(start("--engine", "none", "--max-body", "1M"))
+    body = b'{"data": {"x": ["' + b"a" * (2 << 20) + b'"]}}'
+    reply = omega("PUT", "dataset/d", data=body)
+    assert (reply.status_code, list(reply.json())) == (413, ["message"])
+
+
 def test_tokens_alone(start: Start) -> None:
     server = start("--engine", "none", "--omega-access", "token")
     assert Omega(server)("GET", "model/").status_code == 401

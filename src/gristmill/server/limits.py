@@ -1,7 +1,7 @@
 """What one request may ask of the server: URL length, body size and pace, and its turn."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -28,18 +28,23 @@ ALWAYS_ADMITTED = ("/agent", "/healthz", "/readyz")
 """Refusing these in a rush would make the rush worse: agents could not hand in results."""
 
 CLOSE_AFTER: Header = (b"connection", b"close")
+_URL = f"the path and query have more than {LONGEST_URL} bytes; put long lists in a body"
+_SOON: Header = (b"retry-after", b"1")
+_TURN = "too many requests are in progress; try again in a moment"
 
 
 class RequestLimits(msgspec.Struct, frozen=True, kw_only=True):
     """max_body: bytes. max_requests: in progress at a time. body_timeout: seconds between chunks.
 
     max_body_below: other limits in bytes for what lies below a path.
+    shapes: how errors are worded below a path, from the message to the body; else natively.
     """
 
     max_body: int
     max_requests: int
     body_timeout: float
     max_body_below: Mapping[str, int] = {}
+    shapes: Mapping[str, Callable[[str], bytes]] = {}
 
 
 class LimitRequests:
@@ -54,11 +59,11 @@ class LimitRequests:
         """Answer 414, 503, 413 or 408, or let the app answer."""
         path = scope["path"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > LONGEST_URL:
-            await _refuse_url(send)
+            await self._refuse(scope, send, 414, _URL, "too_large", field="url")
         elif under(path, ALWAYS_ADMITTED):
             await self._admitted(scope, receive, send)
         elif self._active >= self._limits.max_requests:
-            await _refuse_turn(send)
+            await self._refuse(scope, send, 503, _TURN, "unavailable", headers=[_SOON])
         else:
             self._active += 1
             try:
@@ -73,10 +78,28 @@ class LimitRequests:
             return
         most = self._most_bytes(scope["path"])
         if length is not None and length > most:
-            await _refuse_size(send, most)
+            await self._refuse(scope, send, 413, _size_text(most), "too_large", field="body")
             return
-        body = _WatchedBody(scope, receive, send, most, self._limits.body_timeout)
+        body = _WatchedBody(scope, receive, send, most, self._limits.body_timeout, self._refuse)
         await body.run(self._app)
+
+    async def _refuse(
+        self,
+        scope: Scope,
+        send: Send,
+        status: int,
+        text: str,
+        code: str,
+        *,
+        field: str = "",
+        headers: Sequence[Header] = (),
+    ) -> None:
+        for prefix, shape in self._limits.shapes.items():
+            if under(scope["path"], (prefix,)):
+                await send_error(send, status, shape(text), headers)
+                return
+        more = {"field": field} if field else {}
+        await send_error(send, status, error_body(code, text, **more), headers)
 
     def _most_bytes(self, path: str) -> int:
         for prefix, most in self._limits.max_body_below.items():
@@ -92,12 +115,21 @@ class _WatchedBody:
     refusal does not depend on how an app treats errors while it reads.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, most: int, pause: float) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        most: int,
+        pause: float,
+        refuse: Callable[..., Awaitable[None]],
+    ) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._most = most
         self._pause = pause
+        self._answer = refuse
         self._size = 0
         self._ended = False
         self._started = False
@@ -135,9 +167,18 @@ class _WatchedBody:
         if self._started:
             close_connection(self._scope)
         elif status == 413:
-            await _refuse_size(self._send, self._most)
+            text = _size_text(self._most)
+            await self._answer(self._scope, self._send, 413, text, "too_large", field="body")
         else:
-            await _refuse_pace(self._send, self._pause)
+            await self._answer(
+                self._scope,
+                self._send,
+                408,
+                f"no part of the body arrived for {self._pause:g} seconds",
+                "invalid_input",
+                field="body",
+                headers=[CLOSE_AFTER],
+            )
         return {"type": "http.disconnect"}
 
 
@@ -152,21 +193,5 @@ def _announced_length(scope: Scope) -> int | None:
     return length
 
 
-async def _refuse_url(send: Send) -> None:
-    text = f"the path and query have more than {LONGEST_URL} bytes; put long lists in a body"
-    await send_error(send, 414, error_body("too_large", text, field="url"))
-
-
-async def _refuse_turn(send: Send) -> None:
-    text = "too many requests are in progress; try again in a moment"
-    await send_error(send, 503, error_body("unavailable", text), [(b"retry-after", b"1")])
-
-
-async def _refuse_size(send: Send, most: int) -> None:
-    text = f"the body is larger than {most} bytes; send less at a time, or raise --max-body"
-    await send_error(send, 413, error_body("too_large", text, field="body"))
-
-
-async def _refuse_pace(send: Send, pause: float) -> None:
-    text = f"no part of the body arrived for {pause:g} seconds"
-    await send_error(send, 408, error_body("invalid_input", text, field="body"), [CLOSE_AFTER])
+def _size_text(most: int) -> str:
+    return f"the body is larger than {most} bytes; send less at a time, or raise --max-body"

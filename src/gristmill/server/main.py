@@ -13,6 +13,7 @@ import uvloop
 from gristmill import __version__
 from gristmill.agent.leftovers import kill_leftovers
 from gristmill.dialects.omega_ml.app import create_omega_ml_app
+from gristmill.dialects.omega_ml.errors import error_body as omega_ml_error
 from gristmill.dialects.omega_ml.rules import read_rules
 from gristmill.dialects.omega_ml.settings import OmegaSettings
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
@@ -23,7 +24,13 @@ from gristmill.native.agent_door import AgentDoor
 from gristmill.native.app import create_native_app, openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
-from gristmill.server.gateway import Gateway, Route, native_routes, omega_ml_routes
+from gristmill.server.gateway import (
+    OMEGA_ML_PREFIXES,
+    Gateway,
+    Route,
+    native_routes,
+    omega_ml_routes,
+)
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
@@ -130,6 +137,7 @@ class Server:
             max_body=settings.max_body * MB,
             max_requests=settings.max_requests,
             body_timeout=settings.body_timeout,
+            shapes=dict.fromkeys(OMEGA_ML_PREFIXES, omega_ml_error),
         )
         limited = LimitRequests(Gateway(routes), limits)
         return Guard(limited, self._chance, access_log=settings.access_log)

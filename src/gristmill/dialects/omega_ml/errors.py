@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from gristmill.domain.errors import (
     GristmillError,
     InvalidInputError,
@@ -56,6 +58,11 @@ class ClientGoneError(Exception):
 def refused(status: int, message: str) -> RefusedError:
     """Return the refusal with this message."""
     return RefusedError(status, {"message": message}, _HEADERS.get(status, ()))
+
+
+def error_body(text: str) -> bytes:
+    """Return the body of a refusal by what stands before this interface."""
+    return msgspec.json.encode({"message": text})
 
 
 def bad(field: str, message: str) -> RefusedError:
