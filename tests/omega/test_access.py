@@ -20,6 +20,10 @@ def test_keys_bind_as_soon_as_there_is_one(start: Start) -> None:
     assert open_to_all.ok("GET", "dataset/", 200)["objects"] == []
     site = {"Sec-Fetch-Site": "cross-site"}
     open_to_all.refused("GET", "dataset/", 403, headers=site)
+    for headers in ({"Host": "evil.example"}, {"X-Forwarded-For": "192.0.2.1"}):
+        open_to_all.refused("GET", "dataset/", 401, headers=headers)
+    for host in ("localhost:8001", "[::1]:7070", "127.0.0.2"):
+        open_to_all.ok("GET", "dataset/", 200, headers={"Host": host})
     key = server.client().create_token("alice", api_key=True).token
     for path in ("dataset/", "model/", "job/", "config/"):
         reply = open_to_all("GET", path)

@@ -48,7 +48,7 @@ class Access:
     async def _unknown(self, exchange: Exchange) -> Identity:
         if self._settings.access == "token" or await self._tokens.any_api_key():
             raise NotAuthenticatedError(NO_CREDENTIAL)
-        if not _is_loopback(exchange.client):
+        if not _is_local(exchange):
             raise NotAuthenticatedError(f"{NO_CREDENTIAL}; {NOT_FROM_HERE}")
         if exchange.header("sec-fetch-site") in {"cross-site", "same-site"}:
             raise refused(403, "a page of another site may not call this without a credential")
@@ -71,10 +71,28 @@ class Access:
         return place.bucket.rpartition(BETWEEN)[2] or self._settings.bucket
 
 
-def _is_loopback(client: str | None) -> bool:
-    if client is None:
+def _is_local(exchange: Exchange) -> bool:
+    """Whether somebody on this machine asks, and neither a proxy nor a page that was misled.
+
+    A foreign page whose name was made to lead here still says its own name as the host.
+    """
+    if exchange.client is None:
+        return True
+    if exchange.header("x-forwarded-for") or exchange.header("forwarded"):
+        return False
+    return _is_loopback(exchange.client) and _is_loopback(_hostname(exchange.header("host")))
+
+
+def _hostname(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    if name.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(client).is_loopback
+        return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
