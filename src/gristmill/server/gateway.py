@@ -29,6 +29,17 @@ PROMINENCE_PREFIXES = ("/prominence", *(f"/api/v1/{root}" for root in PROMINENCE
 NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 
 
+OMEGA_ML_PREFIXES = (
+    "/omega-ml",
+    "/swagger.json",
+    *(f"/api/{page}" for page in ("doc", "docs", "redoc")),
+    *(
+        f"/api/v1/{resource}"
+        for resource in ("dataset", "model", "job", "script", "config", "task", "ping")
+    ),
+)
+
+
 def everything(scope: Scope) -> bool:  # noqa: ARG001
     """Claim every request."""
     return True
@@ -85,6 +96,11 @@ class Gateway:
 def mlbench_routes(app: App) -> list[Route]:
     """Return the routes of the MLBench app; what others have below ``/api`` is longer."""
     return [Route(prefix, app) for prefix in ("/api", "/mlbench", "/runs", "/worker")]
+
+
+def omega_ml_routes(app: App) -> list[Route]:
+    """Return the routes of the omega-ml app; who else has ``/api/v1/job`` must come before."""
+    return [Route(prefix, app) for prefix in OMEGA_ML_PREFIXES]
 
 
 def native_routes(app: App) -> list[Route]:

@@ -21,6 +21,10 @@ from gristmill.dialects.job_runner.app import (
 )
 from gristmill.dialects.mlbench.app import create_mlbench_app
 from gristmill.dialects.mlbench.settings import MlbenchSettings
+from gristmill.dialects.omega_ml.app import create_omega_ml_app
+from gristmill.dialects.omega_ml.errors import error_body as omega_ml_error
+from gristmill.dialects.omega_ml.rules import read_rules
+from gristmill.dialects.omega_ml.settings import OmegaSettings
 from gristmill.dialects.prominence.app import ProminenceSettings, create_prominence_app
 from gristmill.dialects.prominence.exchange import error_body as prominence_error
 from gristmill.dialects.wr.app import WrSettings, create_wr_app
@@ -33,11 +37,13 @@ from gristmill.native.blob_door import BlobDoor
 from gristmill.server.asgi import App
 from gristmill.server.certificates import ensure_certificates
 from gristmill.server.gateway import (
+    OMEGA_ML_PREFIXES,
     PROMINENCE_PREFIXES,
     Gateway,
     Route,
     mlbench_routes,
     native_routes,
+    omega_ml_routes,
     prominence_routes,
 )
 from gristmill.server.guard import Guard
@@ -55,6 +61,7 @@ from gristmill.server.setting_sections import (
     JobRunnerSection,
     MlbenchSection,
     OidcSection,
+    OmegaSection,
     ProminenceSection,
     WrSection,
 )
@@ -159,6 +166,14 @@ def _job_runner_settings(section: JobRunnerSection) -> JobRunnerSettings:
     )
 
 
+def _omega_settings(section: OmegaSection) -> OmegaSettings:
+    values = msgspec.structs.asdict(section)
+    if section.rules is not None:
+        values["rule"] = read_rules(section.rules)
+    values["rules"] = values.pop("rule")
+    return msgspec.convert(values, OmegaSettings)
+
+
 class Server:
     """One server process."""
 
@@ -205,6 +220,7 @@ class Server:
         # Where another interface has this path too, it gets what is not signed as Job-Runner's.
         routes.append(Route("/api/v1/job", job_runner.app, claims=speaks_job_runner))
         routes += [Route(prefix, job_runner.app) for prefix in job_runner.prefixes]
+        routes += omega_ml_routes(create_omega_ml_app(self._house, _omega_settings(settings.omega)))
         routes += [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         routes += native_routes(native)
         limits = RequestLimits(
@@ -212,7 +228,8 @@ class Server:
             max_requests=settings.max_requests,
             body_timeout=settings.body_timeout,
             max_body_below={BLOBS: settings.objects.max_size * MB},
-            shapes=dict.fromkeys(PROMINENCE_PREFIXES, prominence_error),
+            shapes=dict.fromkeys(PROMINENCE_PREFIXES, prominence_error)
+            | dict.fromkeys(OMEGA_ML_PREFIXES, omega_ml_error),
         )
         limited = LimitRequests(Gateway(routes), limits)
         return Guard(limited, self._chance, access_log=settings.access_log)

@@ -15,6 +15,9 @@ from gristmill.domain.units import parse_duration, parse_size_mb
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _URL = re.compile(r"https?://[^\s?#@/]+(/[^\s?#]*)?")
 _MAIL_ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
+BETWEEN = ";"
+"""Between the values of a setting that may have several."""
+
 _SWITCH_WORDS = {
     "true": True, "yes": True, "on": True, "1": True,
     "false": False, "no": False, "off": False, "0": False,
@@ -26,13 +29,14 @@ class Kind(NamedTuple):
 
     expects: what to write, for help and errors. parse: text to value, raises
     InvalidInputError. numeric: a TOML number will do. switch: true or false, no value on the
-    command line.
+    command line. several: the flag may be given several times, and its values add up.
     """
 
     expects: str
     parse: Callable[[str], Any]
     numeric: bool = False
     switch: bool = False
+    several: bool = False
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -225,12 +229,17 @@ def _within(value: float, low: float, high: float) -> float:
     return value
 
 
+def _parse_patterns(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(BETWEEN) if part)
+
+
 FOLDER = Kind("a folder", _parse_folder)
 FILE = Kind("a file", _parse_folder)
 SWITCH = Kind("true or false", _parse_switch, switch=True)
 WORD = Kind("a name", _parse_word)
 TEXT = Kind("a line of text", _parse_text)
 CORES = Kind("cores such as 8, or thousandths such as 8000m", _parse_cores, numeric=True)
+PATTERNS = Kind(f"regular expressions with {BETWEEN!r} between", _parse_patterns, several=True)
 LISTEN = Kind("HOST:PORT or off", parse_listen)
 TIMEZONE = Kind("a time zone such as UTC or Europe/Amsterdam", _parse_timezone)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)

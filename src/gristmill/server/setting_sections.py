@@ -8,8 +8,10 @@ import msgspec
 
 from gristmill.server.setting_kinds import (
     CORES,
+    FILE,
     FOLDER,
     LISTEN,
+    PATTERNS,
     SWITCH,
     TEXT,
     TIMEZONE,
@@ -273,4 +275,46 @@ class DataSection(msgspec.Struct, frozen=True, kw_only=True):
     idle: Annotated[
         float,
         Declared(seconds(1, 365 * DAY), "15m", "pause after which workers leave until asked again"),
+    ]
+
+
+class OmegaSection(msgspec.Struct, frozen=True, kw_only=True):
+    """The omega-ml interface."""
+
+    rules: Annotated[
+        Path | None,
+        Declared(
+            or_word("", FILE),
+            "",
+            "file of serve rules, one regular expression over resource/name/action a line; it "
+            "goes before rules given otherwise",
+        ),
+    ]
+    rule: Annotated[
+        tuple[str, ...],
+        Declared(
+            PATTERNS,
+            "",
+            "serve rule; repeat it for several. Without any, everything is served",
+            also="OMEGA_RESTAPI_FILTER",
+        ),
+    ]
+    profile: Annotated[
+        str,
+        Declared(
+            choice("seed", "flask"), "seed", "status codes: as documented, or those of release 0.18"
+        ),
+    ]
+    bucket: Annotated[str, Declared(WORD, "store", "what the default bucket is called there")]
+    access: Annotated[
+        str,
+        Declared(
+            choice("auto", "token"),
+            "auto",
+            "who is answered without a credential: clients on this machine while nobody has an "
+            "API key, or nobody",
+        ),
+    ]
+    user: Annotated[
+        str, Declared(WORD, "omega", "user whom clients without a credential stand for")
     ]

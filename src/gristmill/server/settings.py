@@ -39,6 +39,7 @@ from gristmill.server.setting_sections import (
     MlbenchSection,
     ObjectsSection,
     OidcSection,
+    OmegaSection,
     ProminenceSection,
     WrSection,
 )
@@ -167,6 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prominence: ProminenceSection
     job_runner: JobRunnerSection
     data: DataSection
+    omega: OmegaSection
 
     def shown(self) -> dict[str, str]:
         """Return every setting by name as text fit for a log, passwords masked."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gristmill.domain.errors import InvalidInputError
+from gristmill.server.setting_kinds import BETWEEN
 from gristmill.server.settings import BY_NAME, SECTIONS, SETTINGS, Setting, Settings, build
 
 CONFIG_NAME = "gristmill.toml"
@@ -31,8 +32,8 @@ class _Given(NamedTuple):
 def parse_flags(arguments: Sequence[str]) -> dict[str, str]:
     """Turn command-line words into texts by setting name; given twice, the last wins.
 
-    Takes ``--flag VALUE``, ``--flag=VALUE``, and ``--switch`` or ``--no-switch``. Raises
-    InvalidInputError.
+    Takes ``--flag VALUE``, ``--flag=VALUE``, and ``--switch`` or ``--no-switch``. The values of
+    some add up instead. Raises InvalidInputError.
     """
     given: dict[str, str] = {}
     words = iter(arguments)
@@ -44,10 +45,11 @@ def parse_flags(arguments: Sequence[str]) -> dict[str, str]:
             given[positive.name] = "false"
         elif setting is None:
             raise InvalidInputError(f"there is no flag {flag}{_closest(flag, _BY_FLAG)}", flag)
-        elif equals:
-            given[setting.name] = text
         else:
-            given[setting.name] = "true" if setting.kind.switch else _next_word(words, setting)
+            if not equals:
+                text = "true" if setting.kind.switch else _next_word(words, setting)
+            before = given.get(setting.name) if setting.kind.several else None
+            given[setting.name] = text if before is None else f"{before}{BETWEEN}{text}"
     return given
 
 

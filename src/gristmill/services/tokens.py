@@ -69,6 +69,7 @@ class Tokens:
         self._admin_token = keyring.admin_token.encode()
         self._verified = CredentialCache(chance)
         self._oidc = oidc
+        self._any_key: bool | None = None
 
     async def create(
         self,
@@ -105,7 +106,17 @@ class Tokens:
             store.insert_token(tx, record, key_hash)
 
         await self._database.write(work)
+        if api_key:
+            self._any_key = True
         return Created(record.id, secret, record.expires_at)
+
+    async def any_api_key(self) -> bool:
+        """Whether anybody has an API key; some interfaces are open until somebody has."""
+        if self._any_key is None:
+            found = await self._database.read(store.any_api_key)
+            if self._any_key is None:
+                self._any_key = found
+        return self._any_key
 
     async def list(self) -> list[store.TokenRecord]:
         """Return the credentials in force, oldest first."""
@@ -126,6 +137,7 @@ class Tokens:
     def forget(self) -> None:
         """Verify everything anew; called once accounts or tokens have changed."""
         self._verified.clear()
+        self._any_key = None
 
     async def verify_bearer(self, token: str) -> Identity:
         """Return whom a bearer token speaks for.

@@ -64,6 +64,11 @@ def list_tokens(tx: Transaction) -> list[TokenRecord]:
     return [_token(row) for row in tx.all("list_tokens")]
 
 
+def any_api_key(tx: Transaction) -> bool:
+    """Whether there is an API key, in force or expired."""
+    return tx.one("any_api_key") is not None
+
+
 def delete_token(tx: Transaction, token_id: str) -> bool:
     """Forget the credential; False when there is none with this id."""
     return tx.one("delete_token", id=token_id) is not None

@@ -59,7 +59,7 @@ def serve(connection: socket.socket, limit: float | None) -> bool:
             question = receive(connection)
         except (BrokenWireError, OSError, msgspec.DecodeError):
             return True
-        signal.setitimer(signal.ITIMER_REAL, question.header.get("limit") or limit or 0)
+        signal.setitimer(signal.ITIMER_REAL, limit or 0)
         good = True
         try:
             answer = _answer(question)

@@ -66,7 +66,7 @@ def main(words: list[str]) -> int:
     clear(notebook)
     started = time.time()
     message = execute(notebook, os.getcwd())
-    blobs.write(header["path"], nbformat.writes(notebook).encode())
+    blobs.write(header["path"], nbformat.writes(notebook, split_lines=False).encode())
     run = {
         "status": "ERROR" if message else "OK",
         "message": shortened(message),

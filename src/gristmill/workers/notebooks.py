@@ -29,7 +29,7 @@ class Given(msgspec.Struct):
 def put(question: Frame) -> Frame:
     """Store a notebook."""
     notebook = _notebook(question.body)
-    data = nbformat.writes(notebook).encode()
+    data = nbformat.writes(notebook, split_lines=False).encode()
     if len(data) > LARGEST_NOTEBOOK:
         raise RefusedError(f"the notebook is larger than {LARGEST_NOTEBOOK} bytes", "content")
     blobs_at(question.header["root"]).write(question.header["path"], data)

@@ -93,7 +93,10 @@ def load(header: Header, place: Path) -> ModuleType:
 
 
 def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]:
-    """Return the result with its times. Raises RefusedError with what the script raised."""
+    """Return the result with its times and what it was made from.
+
+    Raises RefusedError with what the script raised.
+    """
     given = json.loads(body) if body.strip() else {}
     started = time.time()
     try:
@@ -104,7 +107,14 @@ def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]
         traceback.print_exc()
         raise RefusedError(f"{type(error).__name__}: {error}"[:2000], "script") from error
     ended = time.time()
-    return {"result": result, "runtimes": ended - started, "started": started, "ended": ended}
+    return {
+        "result": result,
+        "runtimes": ended - started,
+        "started": started,
+        "ended": ended,
+        "args": [given],
+        "kwargs": header["kwargs"],
+    }
 
 
 def main(words: list[str]) -> int:

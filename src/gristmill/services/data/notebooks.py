@@ -17,6 +17,7 @@ from gristmill.store.data import RunRow
 from gristmill.store.database import Transaction
 
 FORMAT = "script.ipynb"
+Run = RunRow
 
 
 class Notebooks:
