@@ -1,7 +1,8 @@
 """The OpenAPI document says what the interface does: found out by sending what it allows."""
 
 import contextlib
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import httpx2
@@ -36,8 +37,20 @@ BOUNDED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+FEWER = {("post", "/workflows"): 3}
+"""Such bodies take long to make up."""
+
 DOCUMENT = describe(OPERATIONS)
 PLACES = [(method, path) for path, item in DOCUMENT["paths"].items() for method in item]
+
+MENDERS: dict[str, Callable[[Any], Any]] = {
+    "cmd": shlex.quote,
+    "url": lambda url: "http://127.0.0.1:9/file" if isinstance(url, str) and url else url,
+    "cpusRange": sorted,
+    "cpusOptions": sorted,
+    "totalCpusRange": sorted,
+    "procsPerNode": lambda count: min(count, 1),
+}
 
 
 class Field(NamedTuple):
@@ -86,15 +99,36 @@ def test_replies_are_as_documented(field: Field, method: str, path: str) -> None
     numbers = st.none() | st.sampled_from(field.numbers)
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
-        @BOUNDED
+        @settings(BOUNDED, max_examples=FEWER.get((method, path), BOUNDED.max_examples))
         @given(case=operation.as_strategy(generation_mode=mode), number=numbers)
         def check(case: schemathesis.Case[Any], number: int | None) -> None:
             if number is not None and "id" in case.path_parameters:
                 case.path_parameters["id"] = number
+            if isinstance(case.body, dict):
+                case.body = _mended(case.body)
             case.call_and_validate(headers=headers, checks=CHECKS, timeout=LIMIT)
 
         with contextlib.suppress(Unsatisfiable):  # where nothing could be sent that is wrong
             check()
+
+
+def _mended(value: Any) -> Any:
+    """Return a body closer to one that is taken, in what a schema cannot say.
+
+    Whole numbers have no point, ranges ascend, commands can be split into words.
+    """
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    if isinstance(value, list):
+        return [_mended(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    mended = {key: _mended(each) for key, each in value.items()}
+    for key, mend in MENDERS.items():
+        if key in mended:
+            with contextlib.suppress(TypeError):  # one that is wrong on purpose
+                mended[key] = mend(mended[key])
+    return mended
 
 
 def test_the_document_is_served_to_everybody(idle_server: RunningServer) -> None:

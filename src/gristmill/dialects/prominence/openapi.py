@@ -5,7 +5,7 @@ from typing import Any
 
 from gristmill.dialects.prominence.exchange import Exchange
 from gristmill.dialects.prominence.openapi_descriptions import (
-    DESCRIPTIONS,
+    JOB_DESCRIPTIONS,
     Json,
     reference,
     whole,
@@ -18,6 +18,7 @@ from gristmill.dialects.prominence.openapi_operations import (
     Documented,
 )
 from gristmill.dialects.prominence.openapi_replies import REPLIES
+from gristmill.dialects.prominence.openapi_workflows import WORKFLOW_DESCRIPTIONS
 from gristmill.dialects.prominence.routes import (
     DOCUMENT,
     GAP,
@@ -79,7 +80,7 @@ def describe(routes: Iterable[tuple[str, str]]) -> Json:
         "servers": [{"url": url} for url in SERVERS],
         "paths": paths,
         "components": {
-            "schemas": {**DESCRIPTIONS, **REPLIES},
+            "schemas": {**JOB_DESCRIPTIONS, **WORKFLOW_DESCRIPTIONS, **REPLIES},
             "securitySchemes": _SCHEMES,
         },
     }

@@ -1,10 +1,9 @@
-"""What clients submit, as JSON Schema; limits and words come from what checks them."""
+"""The description of a job, as JSON Schema; limits and words come from what checks them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from gristmill.dialects.prominence.validation.common import MOST_NAME
-from gristmill.dialects.prominence.validation.factories import LARGEST_NUMBER, SWEEPS
 from gristmill.dialects.prominence.validation.job import JOB_FINISHED
 from gristmill.dialects.prominence.validation.policies import (
     FLAGS,
@@ -18,14 +17,19 @@ from gristmill.dialects.prominence.validation.resources import (
     MOST_NODES,
 )
 from gristmill.dialects.prominence.validation.storage import KINDS, Kind
-from gristmill.dialects.prominence.validation.tasks import MOST_TASKS, RUNTIMES, TYPES
-from gristmill.dialects.prominence.validation.workflow import MOST_RETRIES, WORKFLOW_FINISHED
+from gristmill.dialects.prominence.validation.tasks import MOST_TASKS, MPI, RUNTIMES, TYPES
 
 Json = dict[str, Any]
 
 TEXT: Json = {"type": "string"}
 FLAG: Json = {"type": "boolean"}
-FILLED: Json = {"type": "string", "pattern": r"\S"}
+_BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+FILLED: Json = {"type": "string", "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+PRINTED: Json = {
+    "type": "string",
+    "pattern": r"^[^\u0000-\u001f\u007f]*[!-~][^\u0000-\u001f\u007f]*$",
+}
+WORDS: Json = {"type": "string", "pattern": r"^[^\u0000]*$"}
 
 
 def reference(name: str) -> Json:
@@ -62,8 +66,17 @@ def _gigabytes(text: str) -> Json:
     return {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_GB, "description": text}
 
 
-def _exactly_one(*keys: str) -> Json:
+def exactly_one(*keys: str) -> Json:
+    """Return what has one of the keys."""
     return {"oneOf": [{"required": [key]} for key in keys]}
+
+
+def _cores(key: str) -> Json:
+    others = {"cpus": {"const": 1}, "cpusRange": False, "cpusOptions": False}
+    return {
+        "required": [key],
+        "properties": {other: shape for other, shape in others.items() if other != key},
+    }
 
 
 NAME: Json = {"type": "string", "maxLength": MOST_NAME, "pattern": r"^[A-Za-z0-9\-_./\s]*$"}
@@ -89,21 +102,21 @@ RESOURCES = exact(
         "walltime": whole(1, MOST_MINUTES, "minutes; 720 when left out"),
     },
     allOf=[
-        {"anyOf": [{"required": [key]} for key in ("cpus", "cpusRange", "cpusOptions")]},
-        _exactly_one("memory", "memoryPerCpu"),
+        {"oneOf": [_cores("cpus"), _cores("cpusRange"), _cores("cpusOptions")]},
+        exactly_one("memory", "memoryPerCpu"),
     ],
 )
 TASK = exact(
     {
-        "image": {**FILLED, "description": "a name, a path, a URL, or a stored object"},
+        "image": {**PRINTED, "description": "a name, a path, a URL, or a stored object"},
         "runtime": {"type": "string", "enum": sorted(RUNTIMES)},
-        "cmd": {**TEXT, "description": "split into words as a shell would; there is no shell"},
+        "cmd": {**FILLED, "description": "split into words as a shell would; there is no shell"},
         "env": {
             "type": "object",
             "propertyNames": {"pattern": r"^[^=\u0000]+$"},
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
-        "app": {**TEXT, "description": "singularity only"},
+        "app": {**WORDS, "description": "singularity only"},
         "workdir": FILLED,
         "procsPerNode": whole(1, MOST_CPUS, "at most the cores of a node"),
         "type": {"type": "string", "enum": sorted(TYPES), "description": "basic by default"},
@@ -113,6 +126,16 @@ TASK = exact(
     },
     "image",
     "runtime",
+    allOf=[
+        {
+            "if": {"required": ["app"]},
+            "then": {"properties": {"runtime": {"const": "singularity"}}},
+        },
+        {
+            "if": {"required": ["type"], "properties": {"type": {"enum": sorted(MPI)}}},
+            "then": {"required": ["cmd"]},
+        },
+    ],
 )
 _PLACES = exact(dict.fromkeys(("sites", "regions"), array({"type": "string", "minLength": 1})))
 PLACEMENT = exact(dict.fromkeys(("requirements", "preferences"), _PLACES))
@@ -138,14 +161,14 @@ ARTIFACT = exact(
 )
 INPUT = exact(
     {
-        "filename": {"type": "string", "minLength": 1},
-        "content": {"type": "string", "contentEncoding": "base64"},
+        "filename": {"type": "string", "pattern": r"^[^\u0000]*[^\u0000/.]$"},
+        "content": {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
         "executable": FLAG,
     },
     "filename",
     "content",
 )
-PATHS = array({"type": "string", "minLength": 1})
+PATHS = array(FILLED)
 
 
 def _storage(name: str, kind: Kind) -> Json:
@@ -168,7 +191,8 @@ def _storage(name: str, kind: Kind) -> Json:
 STORAGE: Json = {"oneOf": [_storage(name, kind) for name, kind in KINDS.items()]}
 
 
-def _notifications(event: str) -> Json:
+def notifications(event: str) -> Json:
+    """Return who may be told of an event, and how."""
     mail = exact({"event": {"const": event}, "type": {"const": "email"}}, "event", "type")
     return array(mail)
 
@@ -179,7 +203,7 @@ JOB_PROPERTIES: dict[str, Json] = {
     "tasks": array(reference("Task"), minItems=1, maxItems=MOST_TASKS),
     "resources": reference("Resources"),
     "policies": reference("Policies"),
-    "notifications": _notifications(JOB_FINISHED),
+    "notifications": notifications(JOB_FINISHED),
     "inputs": array(reference("Input")),
     "artifacts": array(reference("Artifact")),
     "outputFiles": PATHS,
@@ -187,111 +211,14 @@ JOB_PROPERTIES: dict[str, Json] = {
     "storage": reference("Storage"),
 }
 JOB = exact(JOB_PROPERTIES, "resources", "tasks")
-WORKFLOW_JOB = exact(
-    {**JOB_PROPERTIES, "name": {**NAME, "minLength": 1}}, "name", "resources", "tasks"
-)
-_NUMBER: Json = {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
-_VARIABLE: Json = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "maxLength": 128}
-_RANGE: Json = {
-    "type": "object",
-    "properties": {
-        "name": _VARIABLE,
-        "start": _NUMBER,
-        "end": _NUMBER,
-        "step": {**_NUMBER, "not": {"const": 0}},
-        "number": whole(1, LARGEST_NUMBER, "of values, evenly spaced, both ends included"),
-    },
-    "required": ["name", "start", "end"],
-    **_exactly_one("step", "number"),
-}
-_SERIES: Json = {
-    "type": "object",
-    "properties": {
-        "name": _VARIABLE,
-        "values": array({"anyOf": [TEXT, _NUMBER]}, minItems=1),
-    },
-    "required": ["name", "values"],
-}
-
-
-def _factory(words: tuple[str, ...], properties: Mapping[str, Json], **needed: Any) -> Json:
-    return {
-        "type": "object",
-        "properties": {"type": {"enum": list(words)}, **properties},
-        **needed,
-    }
-
-
-_KINDS: tuple[Json, ...] = (
-    _factory(SWEEPS, {"parameters": array(_RANGE, minItems=1)}, required=["type", "parameters"]),
-    _factory(("zip",), {"parameters": array(_SERIES, minItems=1)}, required=["type", "parameters"]),
-    _factory(
-        ("repeat",),
-        {"number": whole(1), "num": whole(1)},
-        required=["type"],
-        anyOf=[{"required": ["number"]}, {"required": ["num"]}],
-    ),
-)
-FACTORY: Json = {
-    "oneOf": [
-        {
-            **kind,
-            "properties": {
-                "name": TEXT,
-                "jobs": array(TEXT, minItems=1, description="names of jobs"),
-                **kind["properties"],
-            },
-            "required": ["name", "jobs", *kind["required"]],
-        }
-        for kind in _KINDS
-    ]
-}
-OLDER_FACTORY: Json = {
-    "type": "object",
-    "properties": {
-        "type": {"enum": [*SWEEPS, "zip", "repeat"]},
-        "parameters": {"type": ["array", "null"]},
-        "parameterSets": {"type": ["array", "null"]},
-    },
-    "required": ["type"],
-    "description": "one factory over all jobs, as older descriptions have it",
-}
-WORKFLOW_PROPERTIES: dict[str, Json] = {
-    "name": NAME,
-    "labels": reference("Labels"),
-    "jobs": array(reference("WorkflowJob"), minItems=1, description="with unique names"),
-    "dependencies": {
-        "type": "object",
-        "additionalProperties": array(TEXT),
-        "description": "from the name of a job to the names of those that wait for its success",
-    },
-    "factories": array(reference("Factory")),
-    "factory": reference("OlderFactory"),
-    "policies": reference("WorkflowPolicies"),
-    "notifications": _notifications(WORKFLOW_FINISHED),
-}
-WORKFLOW = exact(WORKFLOW_PROPERTIES, "jobs")
-WORKFLOW_POLICIES = exact(
-    {
-        "maximumRetries": whole(1, MOST_RETRIES),
-        "maximumReruns": whole(1, MOST_RETRIES),
-        "placement": reference("Placement"),
-        "leaveInQueue": FLAG,
-    }
-)
-DESCRIPTIONS: dict[str, Json] = {
+JOB_DESCRIPTIONS: dict[str, Json] = {
     "JobDescription": JOB,
-    "WorkflowDescription": WORKFLOW,
-    "WorkflowJob": WORKFLOW_JOB,
     "Labels": LABELS,
     "Resources": RESOURCES,
     "Task": TASK,
     "Policies": POLICIES,
     "Placement": PLACEMENT,
-    "WorkflowPolicies": WORKFLOW_POLICIES,
     "Artifact": ARTIFACT,
     "Input": INPUT,
     "Storage": STORAGE,
-    "Factory": FACTORY,
-    "OlderFactory": OLDER_FACTORY,
 }

@@ -3,13 +3,13 @@
 from gristmill.dialects.prominence.openapi_descriptions import (
     JOB_PROPERTIES,
     TEXT,
-    WORKFLOW_PROPERTIES,
     Json,
     array,
     exact,
     reference,
     whole,
 )
+from gristmill.dialects.prominence.openapi_workflows import WORKFLOW_PROPERTIES
 from gristmill.dialects.prominence.states import (
     COMPLETED,
     DELETED,
