@@ -29,7 +29,6 @@ PRINTED: Json = {
     "type": "string",
     "pattern": r"^[^\u0000-\u001f\u007f]*[!-~][^\u0000-\u001f\u007f]*$",
 }
-WORDS: Json = {"type": "string", "pattern": r"^[^\u0000]*$"}
 
 
 def reference(name: str) -> Json:
@@ -116,11 +115,11 @@ TASK = exact(
             "propertyNames": {"pattern": r"^[^=\u0000]+$"},
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
-        "app": {**WORDS, "description": "singularity only"},
+        "app": {**PRINTED, "description": "singularity only"},
         "workdir": FILLED,
         "procsPerNode": whole(1, MOST_CPUS, "at most the cores of a node"),
         "type": {"type": "string", "enum": sorted(TYPES), "description": "basic by default"},
-        "imagePullCredential": exact({"username": FILLED, "token": FILLED}, "username", "token"),
+        "imagePullCredential": exact({"username": PRINTED, "token": PRINTED}, "username", "token"),
         "imageSha256": FILLED,
         "stdout": {**FILLED, "description": "a file that is given the output too"},
     },
