@@ -10,6 +10,7 @@ from gristmill.dialects.prominence.inside import Inside
 from gristmill.dialects.prominence.jobs import JobRooms
 from gristmill.dialects.prominence.kv import KeyValueRooms
 from gristmill.dialects.prominence.login import LoginRooms
+from gristmill.dialects.prominence.openapi import document_endpoint
 from gristmill.dialects.prominence.output import Output
 from gristmill.dialects.prominence.routes import Endpoint, OpenEndpoint, Routes
 from gristmill.dialects.prominence.workers import WorkerRooms
@@ -41,4 +42,4 @@ def create_prominence_app(house: House, settings: ProminenceSettings) -> App:
         *WorkerRooms(house).endpoints(),
         *LoginRooms(house, access).endpoints(),
     ]
-    return Routes(access, endpoints)
+    return Routes(access, [*endpoints, document_endpoint(endpoints)])

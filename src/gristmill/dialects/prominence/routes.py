@@ -12,6 +12,8 @@ from gristmill.domain.identity import Identity
 
 PREFIXES = ("/prominence/api/v1", "/prominence/v1", "/api/v1")
 GAP, REST = "{}", "*"
+HOME, DOCUMENT = "/prominence", "openapi.json"
+"""Where the interface tells of itself, whatever the prefix of the rest."""
 
 Handler = Callable[[Exchange, Identity], Awaitable[None]]
 OpenHandler = Callable[[Exchange], Awaitable[None]]
@@ -95,6 +97,8 @@ def split_path(path: str) -> tuple[str, list[str]]:
         wanted = prefix[1:].split("/")
         if segments[: len(wanted)] == wanted:
             return prefix, segments[len(wanted) :]
+    if segments == [HOME[1:], DOCUMENT]:
+        return HOME, [DOCUMENT]
     return "", []
 
 
