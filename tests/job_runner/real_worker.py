@@ -1,5 +1,6 @@
-"""The real worker daemon, where a Python 2.7 that has it is at hand."""
+"""The real worker daemon, for a Python 2.7 that is at hand."""
 
+import fcntl
 import functools
 import os
 import shutil
@@ -11,7 +12,19 @@ from pathlib import Path
 from tests.job_runner.talk import Worker
 
 VARIABLE = "JOB_RUNNER_PYTHON"
-"""Names a Python 2.7 that can import the worker; otherwise ``python2.7`` on the path is tried."""
+"""Names a Python 2.7 to try before those on the path and those of pyenv."""
+
+FOLDER = Path(__file__).parents[2] / ".venv-clients"
+INSTALL_LIMIT = 900.0
+WORKER = "job-runner-worker==2.1.2"
+PINNED = (
+    "argparse==1.4.0", "gevent==1.0.2", "gevent_subprocess==0.1.2", "greenlet==2.0.2",
+    "pytz==2026.6", "pyzmq==19.0.2", "requests==0.14.2",
+)  # fmt: skip
+"""What the worker was released with: a newer gevent breaks its module for subprocesses."""
+
+_CHECK = "import sys; assert sys.version_info[:2] == (2, 7)"
+_IMPORT = "import gevent, zmq, job_runner_worker"
 
 _CONFIGURATION = """[job_runner_worker]
 log_level = debug
@@ -37,23 +50,61 @@ run()
 
 
 @functools.cache
-def find_python() -> str | None:
-    """Return the Python that has the real worker, if there is one."""
-    for candidate in _candidates():
-        check = "import gevent, zmq, job_runner_worker"
-        tried = subprocess.run([candidate, "-c", check], capture_output=True, check=False)
-        if tried.returncode == 0:
-            return candidate
-    return None
+def find_worker() -> tuple[str, Path]:
+    """Return a Python 2.7, and the folder that the worker is installed in.
+
+    It is installed once from the registry and kept for later runs. Raises LookupError, which says
+    what is missing.
+    """
+    python = next(filter(_is_old_python, _candidates()), None)
+    if python is None:
+        raise LookupError(f"no Python 2.7: not in ${VARIABLE}, on the path, or pyenv's")
+    return python, _installed(python)
 
 
 def _candidates() -> Iterator[str]:
-    named = os.environ.get(VARIABLE)
-    if named:
-        yield named
-    found = shutil.which("python2.7")
-    if found:
-        yield found
+    if VARIABLE in os.environ:
+        yield os.environ[VARIABLE]
+    yield from filter(None, map(shutil.which, ("python2.7", "python2")))
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    yield from map(str, sorted(versions.glob("2.7*/bin/python2.7")))
+
+
+def _is_old_python(candidate: str) -> bool:
+    return _succeeds([candidate, "-c", _CHECK])
+
+
+def _installed(python: str) -> Path:
+    place = FOLDER / WORKER.replace("==", "-")
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _succeeds([python, "-c", _IMPORT], PYTHONPATH=str(place)):
+            shutil.rmtree(place, ignore_errors=True)
+            pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+            _install([*pip, "--no-deps", "--target", str(place), WORKER, *PINNED])
+    return place
+
+
+def _install(words: list[str]) -> None:
+    try:
+        tried = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=INSTALL_LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        raise LookupError(f"{WORKER} was not installed within {INSTALL_LIMIT:.0f} s") from None
+    if tried.returncode != 0:
+        raise LookupError(f"{WORKER} cannot be installed: {tried.stderr.strip()[-300:]}")
+
+
+def _succeeds(words: list[str], **variables: str) -> bool:
+    try:
+        tried = subprocess.run(
+            words, capture_output=True, check=False, env={**os.environ, **variables}
+        )
+    except OSError:
+        return False
+    return tried.returncode == 0
 
 
 class RealWorker:
@@ -72,11 +123,13 @@ class RealWorker:
 
     def start(self) -> None:
         """Start the process."""
-        python = find_python()
-        assert python is not None
+        python, packages = find_worker()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [python, "-c", _START, str(self._configuration)], stdout=log, stderr=log
+                [python, "-c", _START, str(self._configuration)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(packages)},
             )
 
     def stop(self) -> None:

@@ -3,16 +3,18 @@
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 import zmq
 
-from tests.e2e.harness import LIMIT, RunningServer
+from tests.e2e.harness import LIMIT, RunningServer, eventually
 from tests.job_runner.conftest import Start
 from tests.job_runner.follower import Follower
-from tests.job_runner.stand_in import now
+from tests.job_runner.stand_in import StandIn, now
 from tests.job_runner.talk import Json, Worker
 from tests.job_runner.test_workers import free_ports
 
@@ -20,18 +22,24 @@ WORLD = """
 pools: [{name: one, agents: false}]
 workers: [{name: a, pools: [one], api_key: a, secret: s}]
 projects: [{name: etl, pools: [one]}]
-templates: [{name: sh, project: etl}]
+templates: [{name: sh, project: etl, body: "#!/bin/sh\\n{{ content|safe }}\\n"}]
 schedules:
-  - {name: parent, project: etl, template: sh, pool: one, every: {count: 1, unit: day}}
+  - {name: parent, project: etl, template: sh, pool: one, every: {count: 1, unit: day},
+     script: "echo x >> FOLDER/begun; echo begun"}
   - {name: child, project: etl, template: sh, pool: one, parent: parent}
 """
+
+
+PAUSE = 0.05
+STEPS = ["enqueue_dts", "start_dts", "content", "return_dts"]
+"""What tells the requests of a daemon apart: claim, start, log, return."""
 
 
 class Life:
     """A server that is killed, its worker, and what is broadcast."""
 
-    def __init__(self, server: RunningServer, port: int) -> None:
-        self.server = server
+    def __init__(self, server: RunningServer, port: int, events: int) -> None:
+        self.server, self.port, self.events = server, port, events
         self.worker = Worker(server.url_http, "a", "s")
         self._context = zmq.Context()
         self._subscriber = self._context.socket(zmq.SUB)
@@ -70,11 +78,14 @@ class Life:
 
 
 @pytest.fixture
-def life(start: Start) -> Iterator[Life]:
-    (port,) = free_ports(1)
-    server = start("--engine", "none", "--job-runner-broadcast", f"127.0.0.1:{port}")
-    server.client().apply(WORLD)
-    with contextlib.closing(Life(server, port)) as made:
+def life(start: Start, folder: Path) -> Iterator[Life]:
+    port, events = free_ports(2)
+    server = start(
+        "--engine", "none", "--job-runner-broadcast", f"127.0.0.1:{port}",
+        "--job-runner-events", f"127.0.0.1:{events}",
+    )  # fmt: skip
+    server.client().apply(WORLD.replace("FOLDER", str(folder)))
+    with contextlib.closing(Life(server, port, events)) as made:
         yield made
 
 
@@ -130,3 +141,69 @@ def test_dashboards_are_let_go_when_the_server_stops(life: Life) -> None:
     with Follower(url) as follower:
         assert life.server.stop() == 0
         follower.until_closed()
+
+
+class Patient(Worker):
+    """Asks again until it is answered, as the real daemon does while its server is away."""
+
+    def send(
+        self, method: str, target: str, document: Json = None, **headers: str
+    ) -> httpx2.Response:
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                return super().send(method, target, document, **headers)
+            except httpx2.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(PAUSE)
+
+
+class Unlucky(Patient):
+    """The server is killed while this says a step for the first time, and once that is done."""
+
+    def __init__(self, life: Life) -> None:
+        super().__init__(life.server.url_http, "a", "s")
+        self.struck: list[str] = []
+        self._life = life
+
+    def send(
+        self, method: str, target: str, document: Json = None, **headers: str
+    ) -> httpx2.Response:
+        step = next((step for step in STEPS if step in (document or ())), None)
+        if step is None or step in self.struck:
+            return super().send(method, target, document, **headers)
+        self.struck.append(step)
+        strike = threading.Thread(target=self._life.killed)
+        strike.start()
+        reply = super().send(method, target, document, **headers)
+        strike.join()
+        self._life.killed()
+        return reply
+
+
+def test_a_daemon_whose_server_is_killed_at_every_step(life: Life, folder: Path) -> None:
+    run = life.a_run()
+    unlucky = Unlucky(life)
+    daemon = StandIn(unlucky, life.port, life.events, folder)
+    with contextlib.closing(unlucky):
+        daemon.start()
+        eventually(lambda: unlucky.struck == STEPS, what="all steps")
+        watcher = Patient(life.server.url_http, "a", "s")
+        with contextlib.closing(watcher):
+            eventually(lambda: _ended(watcher, "child"), what="the child")
+            done = watcher.get(run)
+            log = watcher.get(done["run_log"])["content"]
+            assert (done["return_success"], log, done["worker"]) == (
+                True, "begun\n", watcher.myself["resource_uri"],
+            )  # fmt: skip
+            assert daemon.refused == []
+            assert (folder / "begun").read_text() == "x\n"
+            assert len(watcher.objects("run/?job__title=child")) == 1
+            parents = watcher.objects("run/?job__title=parent")
+            assert sorted(one["enqueue_dts"] is None for one in parents) == [False, True]
+        daemon.stop()
+
+
+def _ended(watcher: Worker, title: str) -> bool:
+    runs = watcher.objects(f"run/?job__title={title}")
+    return bool(runs) and all(run["return_dts"] for run in runs)

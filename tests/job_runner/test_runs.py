@@ -198,8 +198,10 @@ def test_order_of_a_list(place: Place) -> None:
 
 def test_second_logs_are_refused(place: Place) -> None:
     run = a_run(place)
-    place.w1.post("run_log", {"run": run, "content": "a"})
+    log = place.w1.post("run_log", {"run": run, "content": "a"})
     assert place.w1.refused("POST", "run_log/", {"run": run, "content": "b"}).startswith("run: ")
+    assert place.w1.post("run_log", {"run": run, "content": "a"}) == log
+    assert place.w1.refused("POST", "run_log/", {"run": run}).startswith("run: ")
 
 
 def test_long_logs(place: Place) -> None:

@@ -11,7 +11,7 @@ import zmq
 
 from tests.e2e.harness import RunningServer, eventually, short_folder, start_server
 from tests.job_runner.follower import Follower
-from tests.job_runner.real_worker import RealWorker, find_python
+from tests.job_runner.real_worker import RealWorker, find_worker
 from tests.job_runner.stand_in import StandIn, now
 from tests.job_runner.talk import Json, Worker
 
@@ -44,7 +44,8 @@ schedules:
     run_on_all_workers: true
   - {{name: afterwards, project: etl, template: sh, pool: one, parent: everywhere}}
 """
-KINDS = ["stand-in", "real"]
+KINDS = ["stand-in", pytest.param("real", marks=pytest.mark.timeout(1200))]
+"""The real one is installed before its first test, which takes minutes."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -112,8 +113,11 @@ class Works:
 @pytest.fixture(scope="module", params=KINDS)
 def works(request: pytest.FixtureRequest) -> Iterator[Works]:
     """Workers of each kind."""
-    if request.param == "real" and find_python() is None:
-        pytest.skip("there is no Python 2.7 that has job-runner-worker")
+    if request.param == "real":
+        try:
+            find_worker()
+        except LookupError as missing:
+            pytest.skip(str(missing))
     with ExitStack() as stack:
         yield Works(request.param, stack.enter_context(short_folder()), stack)
 

@@ -16,6 +16,7 @@ HOT = (
     "get_logged_runs", "get_run_logs", "list_done_run_logs", "get_kill_requests_of_runs",
     "list_open_kills", "find_schedule", "delete_open_runs_of_schedule",
     "delete_done_runs_of_schedule", "delete_runs", "sum_completed", "get_last_sets",
+    "list_oldest_run_logs", "list_run_logs_before",
 )  # fmt: skip
 
 

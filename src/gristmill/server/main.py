@@ -157,6 +157,8 @@ def _schedule_rules(section: JobRunnerSection) -> ScheduleRules:
         zone=section.timezone.key,
         health_interval=section.health_interval,
         ping_interval=section.health_interval,
+        keep_logs_for=section.keep_logs_for,
+        keep_logs=section.keep_logs,
     )
 
 

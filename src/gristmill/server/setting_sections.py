@@ -245,6 +245,22 @@ class JobRunnerSection(msgspec.Struct, frozen=True, kw_only=True):
         Address | None,
         Declared(LISTEN, "off", "where dashboards follow events; usual port 5000"),
     ]
+    keep_logs_for: Annotated[
+        float | None,
+        Declared(
+            or_word("off", seconds(1, 36_500 * DAY)),
+            "off",
+            "how long the log of a returned run is kept; off: as long as the run",
+        ),
+    ]
+    keep_logs: Annotated[
+        int | None,
+        Declared(
+            or_word("off", count(0, 10**9)),
+            "off",
+            "how many logs of returned runs a schedule keeps; off: all",
+        ),
+    ]
 
 
 class DataSection(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,6 +49,7 @@ from gristmill.services.schedules.declared import DeclaredFollower
 from gristmill.services.schedules.follower import Follower
 from gristmill.services.schedules.index import ScheduleIndex
 from gristmill.services.schedules.kills import Kills
+from gristmill.services.schedules.log_keeping import LogKeeping
 from gristmill.services.schedules.logs import Logs
 from gristmill.services.schedules.rules import Notifier, ScheduleRules
 from gristmill.services.schedules.runs import Runs
@@ -171,6 +172,7 @@ class House:
         self.schedule_access = ScheduleAccess(self.database, self.schedules)
         self.runs = Runs(core, index)
         self.logs = Logs(core, index)
+        self.log_keeping = LogKeeping(core)
         self.kills = Kills(core, index)
         self.workers = Workers(core, box)
         self.workers.on_change.append(self.directory.forget)
@@ -199,6 +201,7 @@ class House:
             self.scheduler.repeat,
             self.scheduler.ping,
             self.scheduler.watch_health,
+            self.log_keeping.run,
             self.data.sweeper.run,
         )
         self._tasks = [asyncio.create_task(_keep_going(loop)) for loop in loops]

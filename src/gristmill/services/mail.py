@@ -2,10 +2,12 @@
 
 import asyncio
 import smtplib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate
+from functools import partial
 
 import msgspec
 import structlog
@@ -81,7 +83,7 @@ class Mailer:
         now = self._chance.now()
         letters = await self._database.read(lambda tx: store.due_mail(tx, now, MOST_A_ROUND))
         if letters:
-            refused = await asyncio.to_thread(self._send_all, post, letters)
+            refused = await _aside(partial(self._send_all, post, letters))
             await self._database.write(lambda tx: self._settle(tx, letters, refused))
         return await self._database.read(store.next_mail)
 
@@ -134,6 +136,36 @@ class Mailer:
                 later.append((now + _pause(letter.tries), letter.id))
         store.delete_mail(tx, done)
         store.postpone_mail(tx, later)
+
+
+async def _aside(work: Callable[[], dict[int, str]]) -> dict[int, str]:
+    """Do work in a thread of its own, which nobody waits for when the server stops.
+
+    A thread of the event loop's pool would be waited for, and a relay may keep one for long.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[dict[int, str]] = loop.create_future()
+
+    def tell(result: dict[int, str] | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result or {})
+
+    def act() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except Exception as met:
+            error = met
+        # The loop is closed when the server has stopped in the meantime.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, result, error)
+
+    threading.Thread(target=act, name="mail", daemon=True).start()
+    return await done
 
 
 def _pause(tries: int) -> float:

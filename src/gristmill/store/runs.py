@@ -138,6 +138,22 @@ def put_log(tx: Transaction, log: RunLog) -> None:
     )
 
 
+def oldest_logs(tx: Transaction, schedule: int, most: int) -> list[int]:
+    """Return the first completed runs of a schedule that have a log."""
+    return [row[0] for row in tx.all("list_oldest_run_logs", schedule=schedule, most=most)]
+
+
+def logs_before(tx: Transaction, schedule: int, before: float, most: int) -> list[int]:
+    """Return runs of a schedule that have a log and returned before a moment."""
+    found = tx.all("list_run_logs_before", schedule=schedule, before=before, most=most)
+    return [row[0] for row in found]
+
+
+def delete_logs(tx: Transaction, ids: Sequence[int]) -> None:
+    """Delete the logs of runs; the runs stay."""
+    tx.run("delete_run_logs", ids=tx.array(ids))
+
+
 def _log(row: Sequence[Any]) -> RunLog:
     content = row[3]
     return RunLog(row[0], row[1], row[2], None if content is None else bytes(content))

@@ -142,6 +142,11 @@ def sum_completed(tx: Transaction, ids: Sequence[int]) -> Completed:
     return Completed(*(int(value or 0) for value in tx.must("sum_completed", ids=tx.array(ids))))
 
 
+def logged_schedules(tx: Transaction) -> list[int]:
+    """Return the schedules that have logs of runs."""
+    return [row[0] for row in tx.all("list_logged_schedules")]
+
+
 def children_of(tx: Transaction, ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
     """Return the children of schedules, each with its own switch."""
     children: dict[int, list[tuple[int, bool]]] = defaultdict(list)

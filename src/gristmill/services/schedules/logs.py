@@ -65,35 +65,43 @@ class Logs:
     async def create(self, run_id: int, content: str | None) -> int:
         """Give a run its log; return its id.
 
-        Raises NotFoundError when there is no such run, ConflictError when it has one.
+        The same log again changes nothing: whoever got no answer asks anew.
+        Raises NotFoundError when there is no such run, ConflictError when it has another log.
         """
+        stored = _encoded(content)
 
         def work(tx: Transaction) -> int:
             if not get_runs(tx, [run_id]):
                 raise NotFoundError(f"there is no run {run_id}")
-            if get_logs(tx, [run_id]):
+            known = get_logs(tx, [run_id]).get(run_id)
+            if known is None:
+                self._write(tx, run_id, stored)
+            elif (known.attempt, known.content) != (None, stored):
                 raise ConflictError(f"run {run_id} has a log already")
-            self._write(tx, run_id, content)
             return run_id
 
         return await self._database.write(work)
 
     async def change(self, number: int, content: str | None) -> None:
         """Replace what a log says. Raises NotFoundError."""
+        stored = _encoded(content)
 
         def work(tx: Transaction) -> None:
             if not get_logs(tx, [number]):
                 raise NotFoundError(f"there is no log {number}")
-            self._write(tx, number, content)
+            self._write(tx, number, stored)
 
         await self._database.write(work)
 
-    def _write(self, tx: Transaction, run_id: int, content: str | None) -> None:
+    def _write(self, tx: Transaction, run_id: int, stored: bytes | None) -> None:
         turn = Turn(self._core, tx)
         (run,) = turn.runs([run_id])
-        stored = None if content is None else content.encode("utf-8", "surrogatepass")
         write_log(turn, run, stored)
         turn.close()
+
+
+def _encoded(content: str | None) -> bytes | None:
+    return None if content is None else content.encode("utf-8", "surrogatepass")
 
 
 def _page(tx: Transaction, schedules: list[int], offset: int, limit: int) -> Page[RunLog]:

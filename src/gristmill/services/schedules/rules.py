@@ -13,7 +13,8 @@ class ScheduleRules:
     zone: of schedules that name none. ping_interval: between two calls to every external worker;
     missed: how many of them it may leave unanswered, with ping_margin on top.
     offer_repeat: between two offers of a run that nobody claims; offer_patience: how long one
-    worker is offered it before another is. first_ping: after the start.
+    worker is offered it before another is. first_ping: after the start. keep_logs_for: the age
+    at which the log of a completed run goes; keep_logs: how many a schedule keeps; None: all.
     """
 
     zone: str = "UTC"
@@ -24,6 +25,8 @@ class ScheduleRules:
     offer_repeat: float = 5.0
     offer_patience: float = 30.0
     first_ping: float = 2.0
+    keep_logs_for: float | None = None
+    keep_logs: int | None = None
 
     @property
     def silence(self) -> float:

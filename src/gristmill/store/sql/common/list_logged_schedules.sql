@@ -1,0 +1,1 @@
+select id from schedule where logs > 0 order by id
