@@ -16,6 +16,7 @@ from gristmill.server.asgi import (
     error_body,
     listener_of,
     send_error,
+    send_in_pieces,
 )
 from gristmill.server.logging import request_id
 
@@ -43,7 +44,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            await send_in_pieces(send, message)
 
         try:
             await self._app(scope, receive, noting)
