@@ -17,6 +17,7 @@ from gristmill.workers.frames.labels import Labels, labels_of, wire_type
 from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
 from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
 from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined, listed
+from gristmill.workers.frames.shelf import SHELF
 from gristmill.workers.refusals import RefusedError
 from gristmill.workers.wire import Frame
 
@@ -190,6 +191,12 @@ def _index(manifest: Manifest, labels: Sequence[bytes]) -> Iterator[bytes]:
 def load_frame(root: str, manifest: Manifest, text: str | None) -> pd.DataFrame:
     """Return the whole table, or the columns a projection names, for scikit-learn."""
     wanted = Wanted(select(manifest.columns, text), labels=False)
+    columns = tuple((column.number, column.name, column.dtype) for column in wanted.columns)
+    key = (root, tuple(part.path for part in manifest.parts), columns)
+    return SHELF.get(key, lambda: _load(root, manifest, wanted))
+
+
+def _load(root: str, manifest: Manifest, wanted: Wanted) -> pd.DataFrame:
     found: dict[str, list[Any]] = {column.name: [] for column in wanted.columns}
     count = 0
     for table in pieces(blobs_at(root), manifest, wanted):
