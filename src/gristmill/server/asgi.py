@@ -16,6 +16,26 @@ CLOSE = "gristmill.close"
 """Extension of a scope: a function that closes the client's connection without an answer."""
 
 
+PIECE = 1 << 20
+"""Bytes of a body that are handed to a connection at a time."""
+
+
+async def send_in_pieces(send: Send, message: Message) -> None:
+    """Send a message; between pieces of a large body the client sets the pace, others have turns.
+
+    Otherwise a connection would take, copy and encrypt all of it before anybody else is served.
+    """
+    body = message.get("body", b"")
+    if len(body) <= PIECE:
+        await send(message)
+        return
+    view = memoryview(body)
+    last = (len(view) - 1) // PIECE * PIECE
+    for start in range(0, last, PIECE):
+        await send({**message, "body": view[start : start + PIECE], "more_body": True})
+    await send({**message, "body": view[last:]})
+
+
 def close_connection(scope: Scope) -> None:
     """Close the connection the request came on; whatever is sent after goes nowhere."""
     scope["extensions"][CLOSE]()

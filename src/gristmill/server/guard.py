@@ -16,6 +16,7 @@ from gristmill.server.asgi import (
     error_body,
     listener_of,
     send_error,
+    send_in_pieces,
     under,
 )
 from gristmill.server.logging import request_id
@@ -49,7 +50,7 @@ class Guard:
                 status = message["status"]
             elif message["type"] == "websocket.accept":
                 status = SWITCHING_PROTOCOLS
-            await send(message)
+            await send_in_pieces(send, message)
 
         try:
             await self._app(scope, receive, noting)

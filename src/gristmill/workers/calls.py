@@ -52,14 +52,15 @@ CALLS: dict[str, Call] = {
 def serve(connection: socket.socket, limit: float | None) -> bool:
     """Answer the one question of a connection; return whether the worker is as good as before.
 
-    limit: seconds after which the kernel ends this process; None for none.
+    limit: seconds after which the kernel ends this process; None for none. A question may say
+    ``seconds`` of its own.
     """
     with connection:
         try:
             question = receive(connection)
         except (BrokenWireError, OSError, msgspec.DecodeError):
             return True
-        signal.setitimer(signal.ITIMER_REAL, limit or 0)
+        signal.setitimer(signal.ITIMER_REAL, question.header.get("seconds") or limit or 0)
         good = True
         try:
             answer = _answer(question)
@@ -75,7 +76,7 @@ def serve(connection: socket.socket, limit: float | None) -> bool:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         with contextlib.suppress(OSError):
-            send(connection, answer.header, answer.body)
+            send(connection, answer.header, answer.body, answer.more)
         return good
 
 

@@ -1,6 +1,6 @@
 """Tables: written from a client's JSON, read back as JSON or for a model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,14 +13,14 @@ from gristmill.workers.frames import dtypes
 from gristmill.workers.frames.columns import AS_JSON
 from gristmill.workers.frames.document import Document, Rows, parse, rows_of
 from gristmill.workers.frames.filters import parse_filters
-from gristmill.workers.frames.keyed import keyed
 from gristmill.workers.frames.labels import Labels, labels_of, wire_type
 from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
 from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
+from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined, listed
+from gristmill.workers.frames.shelf import SHELF
 from gristmill.workers.refusals import RefusedError
 from gristmill.workers.wire import Frame
 
-ORIENTS = ("dict", "columns", "list", "records", "index", "split", "tight")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -150,23 +150,19 @@ def read(question: Frame) -> Frame:
         header["skip"],
         header["limit"],
     )
-    lists: list[list[Any]] = [[] for _ in wanted.columns]
-    levels: list[list[Any]] = [[] for _ in manifest.levels]
-    count = 0
+    sheet = Sheet([column.name for column in wanted.columns], orient)
+    labels: list[bytes] = []
     for table in pieces(blobs_at(header["root"]), manifest, wanted):
-        count += table.num_rows
-        for into, column in zip(lists, wanted.columns, strict=True):
-            into.extend(_values(table, f"c{column.number}", column.dtype))
-        for level, dtype in enumerate(manifest.levels):
-            levels[level].extend(_values(table, f"i{level}", dtype))
-    reply = {
-        "data": _shape([column.name for column in wanted.columns], lists, count, orient),
+        lists = [_values(table, f"c{column.number}", column.dtype) for column in wanted.columns]
+        sheet.add(lists, table.num_rows)
+        labels.append(listed(_labels(manifest, table)))
+    about = {
         "dtypes": {column.name: column.dtype for column in wanted.columns},
-        "index": _index(manifest, levels),
         "orient": orient,
         **header["extra"],
     }
-    return Frame({"rows": count}, _encode(reply))
+    body = [b'{"data":', *sheet.data(), b',"index":', *_index(manifest, labels)]
+    return Frame({"rows": sheet.rows}, b"", [*body, b"," + _encode(about)[1:]])
 
 
 def _values(table: Any, name: str, dtype: str) -> list[Any]:
@@ -180,37 +176,27 @@ def _values(table: Any, name: str, dtype: str) -> list[Any]:
     return cells.to_values(column, dtype, as_json=as_json)
 
 
-def _index(manifest: Manifest, levels: list[list[Any]]) -> dict[str, Any]:
+def _labels(manifest: Manifest, table: Any) -> list[Any]:
+    levels = [_values(table, f"i{level}", dtype) for level, dtype in enumerate(manifest.levels)]
+    return list(zip(*levels, strict=True)) if manifest.multi else levels[0]
+
+
+def _index(manifest: Manifest, labels: Sequence[bytes]) -> Iterator[bytes]:
     kind = wire_type(manifest.levels, multi=manifest.multi)
-    if manifest.multi:
-        labels = [list(label) for label in zip(*levels, strict=True)]
-        return {"type": kind, "values": labels, "names": manifest.names}
-    return {"type": kind, "values": levels[0]}
-
-
-def _shape(names: Sequence[str], lists: list[list[Any]], count: int, orient: str) -> Any:
-    """Return the rows as pandas' to_dict would, over positions."""
-    if orient in {"dict", "columns"}:
-        return keyed(names, lists, count)
-    if orient == "list":
-        return dict(zip(names, lists, strict=True))
-    if not lists:
-        rows: list[Any] = [{} if orient in {"records", "index"} else [] for _ in range(count)]
-    elif orient in {"records", "index"}:
-        rows = [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
-    else:
-        rows = [list(row) for row in zip(*lists, strict=True)]
-    if orient == "records":
-        return rows
-    if orient == "index":
-        return dict(zip(map(str, range(count)), rows, strict=True))
-    shape = {"index": list(range(count)), "columns": list(names), "data": rows}
-    return shape if orient == "split" else {**shape, "index_names": [None], "column_names": [None]}
+    yield _encode({"type": kind})[:-1] + b',"values":['
+    yield from joined(labels)
+    yield b"]" + (b',"names":' + _encode(manifest.names) if manifest.multi else b"") + b"}"
 
 
 def load_frame(root: str, manifest: Manifest, text: str | None) -> pd.DataFrame:
     """Return the whole table, or the columns a projection names, for scikit-learn."""
     wanted = Wanted(select(manifest.columns, text), labels=False)
+    columns = tuple((column.number, column.name, column.dtype) for column in wanted.columns)
+    key = (root, tuple(part.path for part in manifest.parts), columns)
+    return SHELF.get(key, lambda: _load(root, manifest, wanted))
+
+
+def _load(root: str, manifest: Manifest, wanted: Wanted) -> pd.DataFrame:
     found: dict[str, list[Any]] = {column.name: [] for column in wanted.columns}
     count = 0
     for table in pieces(blobs_at(root), manifest, wanted):

@@ -6,6 +6,7 @@ worker looks into.
 
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,9 @@ PREFIX = struct.Struct(">BIQ")
 """Whether the answer is a refusal, bytes of the header, bytes of the body."""
 
 LARGEST_HEADER = 64 << 20
+
+SMALL = 1 << 16
+"""Bytes; pieces below this are sent together with their neighbours."""
 
 INVALID, MISSING, TOO_LARGE, INTERNAL = "invalid", "missing", "too_large", "internal"
 """Kinds of refusal."""
@@ -25,10 +29,11 @@ Header = dict[str, Any]
 
 
 class Frame(NamedTuple):
-    """A question or an answer."""
+    """A question or an answer. more: what of the body follows, in pieces that are not joined."""
 
     header: Header
     body: bytes
+    more: Sequence[bytes] = ()
 
 
 class BrokenWireError(Exception):
@@ -57,14 +62,21 @@ def unpack_header(data: bytes) -> Header:
     return _decode(data)
 
 
-def send(connection: socket.socket, header: Header, body: bytes = b"") -> None:
+def send(
+    connection: socket.socket, header: Header, body: bytes = b"", more: Sequence[bytes] = ()
+) -> None:
     """Write one frame."""
-    head = pack_head(header, len(body))
-    if len(body) < 1 << 16:
-        connection.sendall(head + body)
-    else:
-        connection.sendall(head)
-        connection.sendall(body)
+    head = pack_head(header, len(body) + sum(map(len, more)))
+    pending = bytearray(head)
+    for piece in (body, *more):
+        if len(piece) < SMALL:
+            pending += piece
+            continue
+        connection.sendall(pending)
+        connection.sendall(piece)
+        pending.clear()
+    if pending:
+        connection.sendall(pending)
 
 
 def receive(connection: socket.socket) -> Frame:

@@ -1,6 +1,5 @@
-"""JSON of columns whose cells are keyed by position, without a Python object for each key."""
+"""JSON of cells that are keyed by position, without a Python object for each key."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,38 +8,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 NEWLINE = 10
-_encoder = msgspec.json.Encoder()
+_encode_lines = msgspec.json.Encoder().encode_lines
+_FRONT, _BEHIND, _NOTHING = (pa.scalar(text, pa.large_string()) for text in (',"', '":', ""))
+_NO_BYTES = pa.scalar(b"", pa.large_binary())
 
 
-def keyed(names: Sequence[str], columns: Sequence[list[Any]], count: int) -> msgspec.Raw:
-    """Return ``{"x": {"0": …, "1": …}, …}``."""
-    if not count:
-        return msgspec.Raw(_encoder.encode({name: {} for name in names}))
-    prefixes = _prefixes(count)
-    parts = [
-        _encoder.encode(name) + b":{" + _cells(prefixes, cells) + b"}"
-        for name, cells in zip(names, columns, strict=True)
-    ]
-    return msgspec.Raw(b"{" + b",".join(parts) + b"}")
-
-
-def _prefixes(count: int) -> Any:
-    positions = pa.array(np.arange(count)).cast(pa.large_string())
-    front, behind, nothing = (pa.scalar(text, pa.large_string()) for text in (',"', '":', ""))
-    keys = pc.binary_join_element_wise(front, positions, behind, nothing)
+def prefixes(start: int, count: int) -> Any:
+    """Return what stands before the cells of so many rows: a comma, the position, a colon."""
+    positions = pa.array(np.arange(start, start + count)).cast(pa.large_string())
+    keys = pc.binary_join_element_wise(_FRONT, positions, _BEHIND, _NOTHING)
     return keys.cast(pa.large_binary())
 
 
-def _cells(prefixes: Any, cells: list[Any]) -> bytes:
+def keyed(keys: Any, cells: list[Any]) -> bytes:
     """Return the cells behind their keys. Newlines end the values, where JSON allows a space."""
-    lines = _encoder.encode_lines(cells)
+    lines = _encode_lines(cells)
     ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == NEWLINE) + 1
     offsets = np.concatenate(([0], ends)).astype(np.int64)
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(lines)]
     values = pa.Array.from_buffers(pa.large_binary(), len(cells), buffers)
-    joined = pc.binary_join_element_wise(prefixes, values, pa.scalar(b"", pa.large_binary()))
-    _, _, data = joined.buffers()
-    return bytes(memoryview(data)[1 : len(lines) + _size(prefixes)])
+    whole = pc.binary_join_element_wise(keys, values, _NO_BYTES)
+    _, _, data = whole.buffers()
+    return bytes(memoryview(data)[: len(lines) + _size(keys)])
 
 
 def _size(array: Any) -> int:
