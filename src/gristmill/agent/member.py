@@ -18,6 +18,7 @@ from gristmill.protocol.messages import Held, Lease
 
 if TYPE_CHECKING:
     from gristmill.agent.mounts import MemberMounts
+    from gristmill.agent.watched_containers import Watched
 
 Key = tuple[int, int, int]
 
@@ -37,6 +38,7 @@ class Member:
     sidecars: processes that end with the tasks. waits: whether it has to be released by the
     first of its gang. ran: whether a task began. original: the current step as it was wished
     for. pull: how its image was had. stage: what is awaited between two steps.
+    container: one that it has a service start. disk: megabytes it left, once they are known.
     """
 
     lease: Lease
@@ -86,6 +88,8 @@ class Member:
     tees: Tees | None = None
     pull: Pulled = NOT_PULLED
     original: Step | None = None
+    container: "Watched | None" = None
+    disk: int | None = None
 
     @property
     def key(self) -> Key:
