@@ -37,9 +37,7 @@ def make_workspace(top: str, path: str, random: Random) -> Workspace:
 def is_unused(workspace: Workspace) -> bool:
     """Whether nothing is in its folders, or they are gone."""
     try:
-        return not any(
-            True for folder in (workspace.cwd, workspace.tmp) for _ in os.scandir(folder)
-        )
+        return not os.listdir(workspace.cwd) and not os.listdir(workspace.tmp)
     except OSError:
         return False
 
