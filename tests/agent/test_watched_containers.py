@@ -65,14 +65,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         '[containers]\ncgroups = "disabled"\ndefault_ulimits = ["nofile=16384:16384", '
         '"nproc=16384:16384"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
     )
-    storage = folder / "storage.conf"
-    storage.write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n'
-    )
+    storage = f"--root {folder}/graph --runroot {folder}/run --storage-driver vfs"
     program = folder / "bin" / "podman"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\nexport CONTAINERS_CONF={config}\nexec {_call_of(engine)} "$@"\n'
+        f'#!/bin/sh\nexport CONTAINERS_CONF={config}\nexec {_call_of(engine)} {storage} "$@"\n'
     )
     program.chmod(0o755)
     made = Service(program, rootfs)
@@ -162,6 +159,7 @@ def test_what_ran_before_is_nobodys(tmp_path: Path, service: Service) -> None:
     ends = run_jobs(
         tmp_path,
         [_spec(service, "sleep 1.2", wanted) for wanted in ("gm-old", "?", "gm-no", "./no", "-a")],
+        cpus=5,
     )
     assert all(end.succeeded for end in ends), [end.message for end in ends]
     assert max(end.peak_memory for end in ends) < 30
