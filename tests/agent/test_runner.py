@@ -3,11 +3,12 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 from gristmill.agent.journal import read_journal
 from gristmill.agent.slots import INLINE_BYTES, Keep
 from gristmill.agent.waitlist import SURE
-from gristmill.domain.job import Hook, Hooks, JobSpec, Task, Workspace
+from gristmill.domain.job import Hook, Hooks, JobSpec, Learn, Task, Workspace
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
     CANCELLED_BY_USER,
@@ -265,3 +266,21 @@ def test_what_waits_too_long_is_given_back(tmp_path: Path) -> None:
             assert workshop.runner.held() == [Held(first.job, 1, 0)]
 
     asyncio.run(go())
+
+
+def test_what_a_job_leaves_in_its_workspace_is_measured(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {
+        "cwd": str(tmp_path), "workspace": Workspace(path="w"), "learn": Learn(bucket="b"),
+        "hooks": Hooks(on_exit=(Hook(cleanup=True),)),
+    }  # fmt: skip
+    write = "head -c 3000000 /dev/urandom > here; ln here again; cp here $TMPDIR"
+    ends = run_jobs(
+        tmp_path,
+        [
+            JobSpec(command=write, **fields),
+            JobSpec(command="true", **fields),
+            JobSpec(command=f"{write}; false", **fields),
+        ],
+    )
+    assert [end.disk for end in ends] == [6, 0, 0]
+    assert not list(tmp_path.glob("w*"))

@@ -25,6 +25,7 @@ from gristmill.agent.spawning import Helpers
 from gristmill.agent.steps import base_environment
 from gristmill.agent.usage import Sampler
 from gristmill.agent.watch import Watch
+from gristmill.agent.watched_containers import WatchedContainers
 from gristmill.containers.images import ImageStore
 from gristmill.containers.run import ContainerEngine
 from gristmill.domain.clock import Chance
@@ -77,7 +78,9 @@ class Workshop:
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
         self.helpers, self.questions = Helpers(), questions or LocalQuestions()
-        self.mounts = Mounts(home / "mounts", MemberHelpers("workshop", self.helpers), chance)
+        member_helpers = MemberHelpers("workshop", self.helpers)
+        self.mounts = Mounts(home / "mounts", member_helpers, chance)
+        self.containers = WatchedContainers(home / "containers", member_helpers)
         self.sandboxes = Sandboxes(
             home / "sandboxes",
             runtimes=self.runtimes,
@@ -102,6 +105,7 @@ class Workshop:
             keep=keep or Keep(),
             helpers=self.helpers,
             sandboxes=self.sandboxes,
+            containers=self.containers,
             on_change=self.changed.set,
         )
         self.pulses = Pulses(sampler, chance)

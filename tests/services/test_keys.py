@@ -1,3 +1,5 @@
+from typing import Any
+
 from gristmill.domain.state import JobState
 from gristmill.services.queue.submit import Submission
 from gristmill.services.queue.views import JobFilter
@@ -67,5 +69,43 @@ def test_known_work_is_found_under_both_groups(play: Play) -> None:
                     ANN, JobFilter(group=group), limit=10, cursor=None, newest=newest
                 )
                 assert [found.row.head.id for found in page.jobs] == [job]
+
+    play(story)
+
+
+def test_work_that_is_being_done_anew_is_not_woken_up_as_well(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        async def add(**fields: Any) -> int:
+            (job,) = await mill.submit(spec(**fields))
+            return job
+
+        old = await add(key="a", after_groups=("g",))
+        older = await add(key="b", after_groups=("g",))
+        await _complete(mill, old, older)
+        new = await add(key="a")
+        parent = await add(dep_groups=("g",))
+        assert [await mill.state(job) for job in (old, older, new, parent)] == [
+            S.COMPLETE, S.WAITING, S.READY, S.READY,
+        ]  # fmt: skip
+        await _complete(mill, parent, new)
+        assert await mill.state(older) is S.READY
+        assert await mill.state(old) is S.COMPLETE
+
+    play(story)
+
+
+def test_of_equal_work_only_the_last_is_woken_up(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        jobs = []
+        for _ in range(2):
+            jobs += await mill.submit(spec(key="a", after_groups=("g",)))
+            await _complete(mill, jobs[-1])
+        both = [spec(key="c", after_groups=("h",))]
+        (other,) = await mill.submit(*both)
+        await _complete(mill, other)
+        added = await mill.submit(spec(dep_groups=("g", "h")), spec(key="c"))
+        assert [await mill.state(job) for job in (*jobs, other, *added)] == [
+            S.COMPLETE, S.WAITING, S.COMPLETE, S.READY, S.READY,
+        ]  # fmt: skip
 
     play(story)

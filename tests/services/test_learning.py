@@ -106,3 +106,18 @@ def test_a_signal_after_the_expected_time_means_that_time_ran_out(play: Play) ->
         assert await _expected(mill, late) == Expected(3000, 8600.0, 0)
 
     play(story)
+
+
+def test_disk_is_learned_from_what_was_left(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        jobs = await mill.submit(*(_learning(resources={"disk": 1024}) for _ in range(4)))
+        agent = await mill.agent(cpus=4, memory=64_000, disk=64_000)
+        await agent.lease()
+        for job, left, advice in ((jobs[0], 0, 1024), (jobs[1], 2010, 2100), (jobs[2], 50, 2100)):
+            end = msgspec.structs.replace(agent.end_of(job), peak_memory=90, disk=left)
+            await agent.tell(finished=[end])
+            agent.holding.pop(job)
+            (ready,) = await mill.submit(_learning(resources={"disk": 1024}))
+            assert (await _expected(mill, ready)).disk == advice
+
+    play(story)

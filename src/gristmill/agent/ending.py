@@ -42,7 +42,15 @@ class Ending:
             member.ending.add_done_callback(lambda _: then(member))
 
     async def _end(self, member: Member) -> None:
-        await killing.end(processes_of(member), self._grace, self._chance)
+        ending = killing.end(processes_of(member), self._grace, self._chance)
+        watched = member.container
+        if watched is None:
+            await ending
+        else:
+            await asyncio.gather(ending, watched.stop(self._grace))
+            # The job's last act may have been to ask for it.
+            await watched.finish(started=member.first_pid != 0, ended_early=bool(member.cause))
+            member.container = None
         await asyncio.to_thread(self._runtimes.cleanup, member)
 
     def forget(self, member: Member) -> None:

@@ -34,11 +34,18 @@ class MemberHelpers:
         self._node, self._helpers = node, helpers
 
     def start(
-        self, serves: str, words: list[str], variables: Mapping[str, str], output: int
+        self,
+        serves: str,
+        words: list[str],
+        variables: Mapping[str, str],
+        output: int,
+        errors: int = -1,
     ) -> Helper:
         """Start a process. serves: the member. output: descriptor for all it says.
 
+        errors: descriptor for what it says on its standard error, if not that one.
         Raises OSError.
         """
         marked = {**variables, MARKER_VARIABLE: f"{self._node}/helper.{serves}"}
-        return Helper(*self._helpers.start(words, marked, stdout=output, stderr=output))
+        errors = output if errors < 0 else errors
+        return Helper(*self._helpers.start(words, marked, stdout=output, stderr=errors))

@@ -40,6 +40,7 @@ from gristmill.agent.spawning import Helpers
 from gristmill.agent.steps import base_environment
 from gristmill.agent.usage import Sampler
 from gristmill.agent.watch import Watch
+from gristmill.agent.watched_containers import WatchedContainers
 from gristmill.containers.engines import detect as detect_engine
 from gristmill.containers.images import ImageStore
 from gristmill.domain.clock import Chance
@@ -76,8 +77,10 @@ class Agent:
         sampler = Sampler(chance)
         address, token = _address(config), _token(config)
         helpers = Helpers()
-        mounts = Mounts(self._folder / "mounts", MemberHelpers(self._node, helpers), chance)
+        member_helpers = MemberHelpers(self._node, helpers)
+        mounts = Mounts(self._folder / "mounts", member_helpers, chance)
         mounts.clear_leftovers()
+        self._containers = WatchedContainers(self._folder / "containers", member_helpers)
         questions = Questions(Connection(address, token), lambda: self._errands.who())
         sandboxes = Sandboxes(
             config.home / "sandboxes",
@@ -103,6 +106,7 @@ class Agent:
             keep=Keep(config.output_head, config.output_tail),
             helpers=helpers,
             sandboxes=sandboxes,
+            containers=self._containers,
             on_change=lambda: self._errands.changed.set(),
         )
         pulses = Pulses(sampler, chance)
@@ -202,6 +206,7 @@ class Agent:
         loop.add_signal_handler(signal.SIGCHLD, self._runner.reap)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._errands.stopping.set)
+        await self._containers.clear_leftovers()
         loops: list[Coroutine[Any, Any, None]] = [
             self._errands.keep_registered(),
             self._errands.ask(),

@@ -18,6 +18,7 @@ from gristmill.protocol.messages import Held, Lease
 
 if TYPE_CHECKING:
     from gristmill.agent.mounts import MemberMounts
+    from gristmill.agent.watched_containers import Watched
 
 Key = tuple[int, int, int]
 
@@ -38,6 +39,7 @@ class Member:
     first of its gang. ran: whether a task began. original: the current step as it was wished
     for. pull: how its image was had. tokens: names of its containers. stage: what is awaited
     between two steps.
+    container: one that it has a service start. disk: megabytes it left, once they are known.
     """
 
     lease: Lease
@@ -88,6 +90,8 @@ class Member:
     pull: Pulled = NOT_PULLED
     tokens: set[str] = field(default_factory=set)
     original: Step | None = None
+    container: "Watched | None" = None
+    disk: int | None = None
 
     @property
     def key(self) -> Key:

@@ -34,6 +34,7 @@ def finished(member: Member, now: float, outputs: str, keep: Keep) -> Finished:
         stderr,
         member.message,
         details_of(member),
+        member.disk or 0,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from gristmill.agent.aftermath import last_steps, leaves_lessons, measure_disk
 from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
 from gristmill.agent.entrance import NO_ROOM, Entrance
@@ -33,15 +34,14 @@ from gristmill.agent.steps import (
     Step,
     environment,
     first_only,
-    hook_steps,
-    removal,
     resolve_home,
     task_steps,
 )
 from gristmill.agent.tee import start_tees
 from gristmill.agent.usage import true_peak
 from gristmill.agent.waitlist import Waitlist
-from gristmill.agent.workspace import prune, remove_if_empty
+from gristmill.agent.watched_containers import WatchedContainers
+from gristmill.agent.workspace import prune
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.job import JobSpec, tasks_of
@@ -95,6 +95,7 @@ class Runner:
         keep: Keep,
         helpers: Helpers,
         sandboxes: Sandboxes,
+        containers: WatchedContainers,
         on_change: Callable[[], None],
     ) -> None:
         self.node, self.instance = node, instance
@@ -116,7 +117,7 @@ class Runner:
         self._mounts = mounts
         self._chance, self.changed = chance, on_change
         self._outputs, self._keep = outputs, keep
-        self._helpers, self._sandboxes = helpers, sandboxes
+        self._helpers, self._sandboxes, self._containers = helpers, sandboxes, containers
         self._entrance = Entrance(scratch, sandboxes, chance)
         self._sidecars: dict[int, Member] = {}
         self._orphans = Orphans()
@@ -332,6 +333,12 @@ class Runner:
         elif member.spec.mounts:
             self._mounts.begin(member, self._mounted)
         else:
+            self._first_step(member)
+
+    def _first_step(self, member: Member) -> None:
+        if member.spec.watch_container:
+            self._stage(member, self._containers.begin(member))
+        else:
             self._next_step(member)
 
     def _mounted(self, member: Member, problem: str) -> None:
@@ -342,7 +349,7 @@ class Runner:
             member.cause, member.message = MOUNT_FAILED, problem
             self._settle(member)
         else:
-            self._next_step(member)
+            self._first_step(member)
 
     def _stage(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
         """Go on with the member's steps once something was awaited."""
@@ -502,6 +509,9 @@ class Runner:
         if member.ending is None and self._left_something(member):
             self._ending.begin(member, self._settle)
             return
+        if member.hooks_due and leaves_lessons(member):
+            self._stage(member, measure_disk(member))
+            return
         if member.hooks_due and self._hooks_begin(member):
             return
         self._clear_away(member)
@@ -527,17 +537,7 @@ class Runner:
         member.hooks_due = False
         if member.started_at is None:
             return False
-        workspace = member.workspace
-        folder = workspace.root if workspace else None
-        if member.scratch_stamp is not None:
-            folder = member.cwd
-        member.steps = hook_steps(member.spec, succeeded=member.succeeded, folder=folder)
-        if workspace is not None and not remove_if_empty(workspace.tmp):
-            member.steps.append(removal(workspace.tmp))
-        if member.mounts is not None:
-            # What is mounted must not be removed with the folder that it is seen in.
-            member.removals = [step for step in member.steps if step.removes]
-            member.steps = [step for step in member.steps if not step.removes]
+        member.steps, member.removals = last_steps(member)
         if not member.steps:
             return False
         member.ending = None
@@ -546,6 +546,8 @@ class Runner:
 
     def _left_something(self, member: Member) -> bool:
         """Whether processes of the member outlived its last command."""
+        if member.container is not None:
+            return True
         if member.first_pid == 0:
             return False
         if member.sidecars:

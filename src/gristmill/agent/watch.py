@@ -72,7 +72,9 @@ class Watch:
         if not member.watched:
             job, attempt, rank = member.key
             processes.group = self._cgroups.create(f"{job}.{attempt}.{rank}", memory_limit(member))
-        processes.group.adopt(lambda: [stat.process.pid for stat in members_of(processes)])
+        if member.container is None or not member.watched:
+            # A container that an earlier step has started has cgroups of its service's making.
+            processes.group.adopt(lambda: [stat.process.pid for stat in members_of(processes)])
         member.watched = member.pid
 
     def _sample(self, members: list[Member]) -> None:

@@ -34,6 +34,33 @@ def make_workspace(top: str, path: str, random: Random) -> Workspace:
         return workspace
 
 
+def is_unused(workspace: Workspace) -> bool:
+    """Whether nothing is in its folders, or they are gone."""
+    try:
+        return not os.listdir(workspace.cwd) and not os.listdir(workspace.tmp)
+    except OSError:
+        return False
+
+
+def measure(workspace: Workspace) -> int:
+    """Return the megabytes that files below it take on its own volume, rounded up. Blocks."""
+    used, seen = 0, set[int]()
+    waiting = [workspace.cwd, workspace.tmp]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    stat = entry.stat(follow_symlinks=False)
+                    if stat.st_dev != workspace.device or stat.st_ino in seen:
+                        continue
+                    if stat.st_nlink > 1:
+                        seen.add(stat.st_ino)
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    used += stat.st_blocks * 512
+    return -(-used // (1 << 20))
+
+
 def remove_if_empty(*folders: str) -> bool:
     """Remove folders that hold nothing, in order; return whether all are gone."""
     for folder in folders:

@@ -227,6 +227,9 @@ class JobSpec(
     distributed: each member is a rank of a training run and is told so as torchrun would, also
     when it is the only one. goal: what it prints when the work is done.
     usage_sources: of each rank in order, the metrics source that samples of its use go to.
+    watch_container: a container that the job has docker or podman start: its name, a file with
+    its id, or ``?`` for the first that starts after the job. What it uses counts as the job's, and
+    it ends with the job.
     """
 
     command: Text | None = None
@@ -265,6 +268,7 @@ class JobSpec(
     distributed: bool = False
     goal: GoalLine | None = None
     usage_sources: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
+    watch_container: Annotated[str, msgspec.Meta(max_length=4096, pattern=r"^[^\x00]*\Z")] = ""
     sandbox: bool = False
     staging: Staging | None = None
     storage: Annotated[tuple[Storage, ...], msgspec.Meta(max_length=100)] = ()

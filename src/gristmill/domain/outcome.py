@@ -26,6 +26,7 @@ NO_CONTAINER_ENGINE = "no container engine on the node"
 GANG_MEMBER_FAILED = "another member of the gang failed"
 STOPPED_WITH_SERVER = "stopped with the server"
 MOUNT_FAILED = "mounting of remote file system(s) failed"
+CONTAINERS_UNREACHABLE = "could not interact with docker"
 GOAL_REACHED = "goal reached"
 UPLOAD_FAILED = "failed to upload files to remote file system"
 ARTIFACT_DOWNLOAD_FAILED = "artifact could not be downloaded"
@@ -39,7 +40,7 @@ BAD_WORKDIR = "working directory does not exist"
 CANCEL_REASONS = {1: CANCELLED_BY_USER, 2: CANCELLED_WITH_WORKFLOW}
 """What ``cancel_requested`` of a job stands for when it is not 0."""
 
-NEVER_RETRIED = frozenset({CANCELLED_BY_USER, BAD_WORKDIR, MOUNT_FAILED})
+NEVER_RETRIED = frozenset({CANCELLED_BY_USER, BAD_WORKDIR, MOUNT_FAILED, CONTAINERS_UNREACHABLE})
 
 
 class TaskResult(msgspec.Struct, array_like=True, frozen=True):

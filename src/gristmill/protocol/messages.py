@@ -198,7 +198,8 @@ class Finished(_Message, frozen=True):
     """A member has ended; sent again until it is acknowledged.
 
     started_at: None when no process ever ran. exit_code: of the last task, negative for a
-    signal, None when none ran. peak_memory: megabytes. cpu: seconds.
+    signal, None when none ran. peak_memory: megabytes. cpu: seconds. disk: megabytes it left in a
+    folder of its own, 0 also where that was not measured.
     """
 
     job: int
@@ -219,6 +220,7 @@ class Finished(_Message, frozen=True):
     stderr: Output | None = None
     message: str = ""
     details: AttemptDetails | None = None
+    disk: int = 0
 
 
 class UsageSample(_Message, frozen=True):

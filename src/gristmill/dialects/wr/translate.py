@@ -110,6 +110,7 @@ class Translator:
             hooks=_hooks(job),
             mounts=behaviours.mounts_of(mounts, matters=matters),
             env=_variables(job.env or ()),
+            watch_container=job.monitor_docker or "",
             keep_output="failure",
             kill_buries=True,
             bury_impossible=True,

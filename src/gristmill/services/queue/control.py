@@ -13,6 +13,7 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.cycles import find_cycle, takes_part
 from gristmill.services.queue.flow import bound
 from gristmill.services.queue.ledger import Ledger
+from gristmill.services.queue.live_keys import LiveKeys
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead, delete_jobs, get_specs
@@ -110,7 +111,7 @@ class Control:
         unchanged: dict[int, JobState] = {}
         heads = self._own(tx, ledger, who, ids)
         specs = get_specs(tx, [head.id for head in heads])
-        keys = _LiveKeys(tx)
+        keys = LiveKeys(tx)
         not_alone = bound(tx, heads)
         for head in heads:
             if head.id in not_alone or not allowed(Trigger.RETRY, head.state):
@@ -118,7 +119,7 @@ class Control:
                 continue
             spec = specs[head.id]
             if spec.key is not None and head.state in TERMINAL:
-                keys.claim(head, spec.key)
+                _claim(keys, head, spec.key)
             head.retries_left, head.failures = spec.retry.retries, 0
             head.ready_at = head.started_at = head.ended_at = None
             head.exit_code = head.reason = head.agent_id = None
@@ -148,22 +149,13 @@ class Control:
         return heads
 
 
-class _LiveKeys:
-    """Sees to it that at most one live job stands for a key."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-        self._claimed: dict[tuple[int, str], int] = {}
-
-    def claim(self, head: JobHead, key: str) -> None:
-        """Let an ended job stand for its key again. Raises ConflictError when another does."""
-        row = self._tx.one("find_key", key=key, owner=head.owner_id)
-        other = self._claimed.setdefault((head.owner_id, key), row[0] if row else head.id)
-        if other != head.id:
-            raise ConflictError(
-                f"job {head.id} cannot be retried: job {other} stands for the same key {key!r}; "
-                f"cancel that one first"
-            )
+def _claim(keys: LiveKeys, head: JobHead, key: str) -> None:
+    other = keys.claim(head, key)
+    if other is not None:
+        raise ConflictError(
+            f"job {head.id} cannot be retried: job {other} stands for the same key {key!r}; "
+            f"cancel that one first"
+        )
 
 
 def holders(tx: Transaction, head: JobHead) -> list[tuple[int, Held]]:

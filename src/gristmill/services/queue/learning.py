@@ -57,6 +57,9 @@ def learn_from_success(core: QueueCore, tx: Transaction, head: JobHead, end: Fin
     core.shapes.learn(tx, shape.bucket, Resource.MEMORY, end.peak_memory)
     seconds = math.ceil(end.ended_at - end.started_at)
     core.shapes.learn(tx, shape.bucket, Resource.TIME, seconds)
+    if end.disk:
+        # One that left nothing says nothing: its kind must not be taken to need the least.
+        core.shapes.learn(tx, shape.bucket, Resource.DISK, end.disk)
 
 
 def learn_from_failure(core: QueueCore, tx: Transaction, head: JobHead, end: Finished) -> None:
@@ -72,7 +75,10 @@ def learn_from_failure(core: QueueCore, tx: Transaction, head: JobHead, end: Fin
         core.shapes.learn(tx, shape.bucket, Resource.TIME, math.ceil(seconds))
         raised = shape._replace(seconds=raised_time(seconds, shape.seconds))
     elif end.reason == DISK_FULL:
-        raised = shape._replace(disk=raised_disk(shape.disk, shape.disk), disk_given=True)
+        if end.disk:
+            core.shapes.learn(tx, shape.bucket, Resource.DISK, end.disk)
+        wanted = raised_disk(end.disk or shape.disk, shape.disk)
+        raised = shape._replace(disk=wanted, disk_given=True)
     else:
         return
     if shape.override != Override.REQUEST:

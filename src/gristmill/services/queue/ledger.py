@@ -6,13 +6,14 @@ counters and events together.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from gristmill.domain.dialect import RUNS
 from gristmill.domain.outcome import CANCEL_REASONS
 from gristmill.domain.state import HELD, JobState, Trigger, check
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.flow import Flow
+from gristmill.services.queue.live_keys import LiveKeys
 from gristmill.store.database import Transaction
 from gristmill.store.events import append_event
 from gristmill.store.jobs import JobHead, get_heads, get_specs, save_heads
@@ -54,6 +55,7 @@ class Ledger:
         self._moved: dict[int, JobHead] = {}
         self._was_out: dict[int, bool] = {}
         self._mutexes_left: set[int] = set()
+        self.keys = LiveKeys(tx)
         self._timed = False
         self._flow = Flow(self)
 
@@ -201,20 +203,30 @@ class Ledger:
         """Count new live members of a group; what already waits for it must wait (again)."""
         if self._change_live(group, members) == members:
             waiting = self.load(self._waiters(group))
-            self.renew([head for head in waiting if head.state is JobState.COMPLETE])
+            complete = [head for head in waiting if head.state is JobState.COMPLETE]
+            again = {head.id for head in self.renew(complete)}
             for head in waiting:
-                self._wait_again(head)
+                self._wait_again(head, again)
 
-    def renew(self, heads: Sequence[JobHead]) -> None:
-        """Give jobs that succeeded and are to run again all their retries back."""
+    def renew(self, heads: Sequence[JobHead]) -> list[JobHead]:
+        """Give jobs that succeeded and are to run again all their retries back; return them.
+
+        One that a newer job stands in for, by its key, need not run again.
+        """
         specs = get_specs(self.tx, [head.id for head in heads]) if heads else {}
-        for head in heads:
+        again = []
+        for head in sorted(heads, key=lambda head: head.id, reverse=True):
+            key = specs[head.id].key
+            if key is None or self.keys.claim(head, key) is None:
+                again.append(head)
+        for head in again:
             head.retries_left, head.failures = specs[head.id].retry.retries, 0
             self.touch(head)
+        return again
 
-    def _wait_again(self, head: JobHead) -> None:
+    def _wait_again(self, head: JobHead, again: Container[int]) -> None:
         head.unmet += 1
-        if head.state in {JobState.READY, JobState.DELAYED, JobState.COMPLETE}:
+        if head.state in {JobState.READY, JobState.DELAYED} or head.id in again:
             self.wait(head)
         else:
             self.touch(head)

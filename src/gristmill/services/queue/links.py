@@ -53,6 +53,9 @@ class Links:
             for job, (state, owner) in get_states(self._tx, sorted(wanted)).items()
             if self._reach in {None, owner}
         }
+        if members:
+            keys = [spec.key for spec in specs if spec.key is not None]
+            ledger.keys.reserve(self._owner, keys, first)
         for group, count in members.items():
             ledger.join_group(group, count)
 

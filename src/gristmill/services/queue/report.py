@@ -181,8 +181,8 @@ class _Round:
             learn_from_success(self._core, self._tx, head, end)
             self._ledger.move(head, Trigger.SUCCEED, JobState.COMPLETE)
             if head.unmet:
-                self._ledger.renew([head])
-                self._ledger.wait(head)
+                for again in self._ledger.renew([head]):
+                    self._ledger.wait(again)
         else:
             self._failed.append((head, end))
 

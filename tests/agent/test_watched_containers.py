@@ -1,0 +1,223 @@
+"""Containers that jobs have podman start: counted, and ended in every ending."""
+
+import asyncio
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gristmill.agent.container_clients import clients_on, read_inspected
+from gristmill.agent.helpers import MemberHelpers
+from gristmill.agent.watched_containers import WatchedContainers
+from gristmill.containers.engines import detect
+from gristmill.containers.run import ContainerEngine, ContainerRun
+from gristmill.domain.job import JobSpec
+from gristmill.domain.outcome import CANCELLED_BY_USER, CONTAINERS_UNREACHABLE, OVER_WALLTIME
+from gristmill.domain.resources import Resources
+from gristmill.protocol.messages import Finished
+from tests.agent.workshop import Workshop, run_jobs
+from tests.containers.rootfs import busybox_rootfs
+
+HOLD = "(head -c 40000000 /dev/zero; sleep 1000) | tail -c 40000000"
+"""Keeps forty megabytes."""
+
+
+class Service:
+    """A podman that works here, as settings for whoever calls it by its plain name."""
+
+    def __init__(self, program: Path, rootfs: Path) -> None:
+        self.program, self.rootfs = str(program), rootfs
+
+    def start(self, *options: str, command: str = HOLD) -> str:
+        """Return the line that has it start a container."""
+        return (
+            f"{self.program} run --detach --rm {' '.join(options)} --network none "
+            f"--rootfs {self.rootfs} /bin/sh -c {shlex.quote(command)}"
+        )
+
+    def call(self, *words: str) -> str:
+        done = subprocess.run(
+            [self.program, *words], capture_output=True, text=True, check=False, timeout=60
+        )
+        return done.stdout
+
+    def running(self, name: str) -> bool:
+        return bool(self.call("ps", "--quiet", "--filter", f"name={name}").strip())
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    engine = detect("podman") if shutil.which("podman") else None
+    if engine is None:
+        pytest.skip("podman does not work here (run scripts/system-packages)")
+    folder = tmp_path_factory.mktemp("podman")
+    rootfs = busybox_rootfs(folder / "rootfs")
+    for applet in ("head", "tail", "sleep"):
+        (rootfs / "bin" / applet).unlink(missing_ok=True)
+        (rootfs / "bin" / applet).symlink_to("busybox")
+    (rootfs / "tmp").mkdir()
+    config = folder / "containers.conf"
+    config.write_text(
+        '[containers]\ncgroups = "disabled"\ndefault_ulimits = ["nofile=16384:16384", '
+        '"nproc=16384:16384"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+    )
+    storage = f"--root {folder}/graph --runroot {folder}/run --storage-driver vfs"
+    program = folder / "bin" / "podman"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\nexport CONTAINERS_CONF={config}\nexec {_call_of(engine)} {storage} "$@"\n'
+    )
+    program.chmod(0o755)
+    made = Service(program, rootfs)
+    probe = subprocess.run(
+        ["/bin/sh", "-c", made.start("--name", "gm-probe", command="sleep 100")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    made.call("rm", "--force", "--time=0", "gm-probe")
+    if probe.returncode != 0:
+        pytest.skip(f"podman starts no container here: {probe.stderr}")
+    yield made
+    made.call("rm", "--all", "--force", "--time=0")
+
+
+def _call_of(engine: ContainerEngine) -> str:
+    """Return how podman has to be called on this machine."""
+    words = engine.command(ContainerRun(image="any", token="t", scratch="/"))
+    return shlex.join(words[: words.index("run")])
+
+
+def _spec(service: Service, command: str, wanted: str, **fields: object) -> JobSpec:
+    path = f"{os.path.dirname(service.program)}:{os.environ['PATH']}"
+    return JobSpec(command=command, watch_container=wanted, env={"PATH": path}, **fields)  # type: ignore[arg-type]
+
+
+async def _serve(workshop: Workshop, *words: str) -> None:
+    """Have a container started by somebody who is no part of the job, as dockerd is."""
+    _, ended = workshop.helpers.start(list(words), dict(os.environ))
+    assert await ended == 0
+
+
+def _found(workshop: Workshop) -> bool:
+    return any(
+        member.container is not None
+        and member.container.client is not None
+        and member.sampled_kb > 30_000
+        for member in workshop.runner.running.values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "ending"), [("name", "walltime"), ("cidfile", "kill"), ("first", "exit")]
+)
+def test_counted_and_ended_with_the_job(
+    tmp_path: Path, service: Service, how: str, ending: str
+) -> None:
+    name, gate = f"gm-{how}-{ending}", tmp_path / "gate"
+    wanted = {"name": name, "cidfile": str(tmp_path / "cid"), "first": "?"}[how]
+    options = ["--name", name, *(["--cidfile", wanted] if how == "cidfile" else [])]
+    os.mkfifo(gate)
+
+    async def story() -> Finished:
+        async with Workshop(tmp_path) as workshop:
+            limit = 6.0 if ending == "walltime" else None
+            spec = _spec(
+                service, f"touch {tmp_path}/up; read line < {gate}", wanted,
+                resources=Resources(walltime=limit),
+            )  # fmt: skip
+            lease = workshop.lease(spec)
+            workshop.runner.accept([lease])
+            await workshop.poll((tmp_path / "up").exists)
+            await _serve(workshop, "/bin/sh", "-c", service.start(*options))
+            await workshop.poll(lambda: _found(workshop) or bool(workshop.runner.finished))
+            if ending == "kill":
+                workshop.runner.kill((lease.job, 1, 0))
+            elif ending == "exit":
+                gate.write_text("go\n")
+            await workshop.until(lambda: workshop.runner.finished)
+            assert os.listdir(tmp_path / "containers") == []
+            return workshop.runner.finished[0]
+
+    end = asyncio.run(story())
+    assert not service.running(name)
+    assert end.reason == {"kill": CANCELLED_BY_USER, "walltime": OVER_WALLTIME, "exit": ""}[ending]
+    assert end.peak_memory >= 40
+    assert end.cpu > 0
+
+
+def test_one_that_is_started_last_of_all_is_ended_too(tmp_path: Path, service: Service) -> None:
+    (end,) = run_jobs(tmp_path, [_spec(service, service.start("--name", "gm-last"), "gm-last")])
+    assert (end.succeeded, end.message) == (True, "")
+    assert not service.running("gm-last")
+
+
+def test_what_ran_before_is_nobodys(tmp_path: Path, service: Service) -> None:
+    subprocess.run(["/bin/sh", "-c", service.start("--name", "gm-old")], check=True)
+    ends = run_jobs(
+        tmp_path,
+        [_spec(service, "sleep 1.2", wanted) for wanted in ("gm-old", "?", "gm-no", "./no", "-a")],
+        cpus=5,
+    )
+    assert all(end.succeeded for end in ends), [end.message for end in ends]
+    assert max(end.peak_memory for end in ends) < 30
+    assert service.running("gm-old")
+    service.call("rm", "--force", "--time=0", "gm-old")
+
+
+def test_the_next_agent_ends_what_a_dead_one_watched(tmp_path: Path, service: Service) -> None:
+    async def story() -> None:
+        async with Workshop(tmp_path) as workshop:
+            spec = _spec(service, f"touch {tmp_path}/up; sleep 1000", "gm-dead")
+            workshop.runner.accept([workshop.lease(spec)])
+            await workshop.poll((tmp_path / "up").exists)
+            await _serve(workshop, "/bin/sh", "-c", service.start("--name", "gm-dead"))
+            helpers = MemberHelpers("workshop", workshop.helpers)
+            await WatchedContainers(tmp_path / "containers", helpers).clear_leftovers()
+            assert not service.running("gm-dead")
+            assert os.listdir(tmp_path / "containers") == []
+
+    asyncio.run(story())
+
+
+def test_a_node_without_clients_says_so(tmp_path: Path) -> None:
+    broken = tmp_path / "bin" / "docker"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'no service here' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    ends = run_jobs(
+        tmp_path,
+        [
+            JobSpec(command="touch ran", watch_container="?", env={"PATH": str(path)})
+            for path in (tmp_path, broken.parent)
+        ],
+    )
+    assert {(end.reason, end.started_at) for end in ends} == {(CONTAINERS_UNREACHABLE, None)}
+    assert ends[0].message == "neither docker nor podman is on the node's PATH"
+    assert ends[1].message == f"{broken}: no service here"
+
+
+def test_what_clients_print() -> None:
+    docker = (
+        b'[{"Id":"ab","State":{"Running":true,"Pid":7,'
+        b'"StartedAt":"2026-01-02T03:04:05.123456789Z"}}]'
+    )
+    podman = (
+        b'[{"Id":"cd","State":{"Running":true,"Pid":8,"StartedAt":"2026-01-02T05:04:04.1+02:00"}}]'
+    )
+    ended = b'[{"Id":"ef","State":{"Running":false,"Pid":0,"StartedAt":"0001-01-01T00:00:00Z"}}]'
+    (one,), (other,) = read_inspected(docker), read_inspected(podman)
+    assert (one.id, one.pid, other.id, other.pid) == ("ab", 7, "cd", 8)
+    assert other.started < one.started
+    for said in (ended, b"[]", b"", b"{}", b'[{"Id":"a","State":{"Running":true}}]'):
+        assert read_inspected(said) == []
+
+
+def test_both_kinds_of_client_are_looked_for(tmp_path: Path) -> None:
+    for name in ("podman", "docker"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    assert list(clients_on(str(tmp_path))) == [f"{tmp_path}/docker", f"{tmp_path}/podman"]
+    assert list(clients_on("")) == []
