@@ -228,8 +228,15 @@ def test_names_that_could_mean_anything_else_are_refused(play: Play) -> None:
 def test_a_call_that_takes_too_long_ends_its_worker_and_no_other(play: Play) -> None:
     async def story(barn: Barn) -> None:
         core = barn.data.core
-        question = {"op": "dataset.write", "root": core.root, "path": "datasets/ab/late.parquet",
-                    "manifest": None, "append": None, "orient": "list", "seconds": 0.01}  # fmt: skip
+        question = {
+            "op": "dataset.write",
+            "root": core.root,
+            "path": "datasets/ab/late.parquet",
+            "manifest": None,
+            "append": None,
+            "orient": "list",
+            "seconds": 0.01,
+        }
         body = msgspec.json.encode({"data": {"x": [str(n) for n in range(300_000)]}})
         with pytest.raises(UnavailableError, match="too much"):
             await core.workers.call(question, body)

@@ -130,6 +130,13 @@ class Member:
         if self.first_pid == 0:
             self.first_pid = self.pid = pid
 
+    def fail(self, reason: str, message: str) -> None:
+        """Let it fail, for this reason if there is none yet."""
+        self.failed = True
+        self.steps.clear()
+        if not self.cause:
+            self.cause, self.message = reason, message
+
     def release_image(self) -> None:
         """Let go of the image of the last container step."""
         if self.image is not None:

@@ -363,7 +363,7 @@ class Runner:
             if not isinstance(error, FailedError | OSError | InvalidInputError):
                 log.error("stage.failed", job=member.lease.job, exc_info=error)
             reason = error.reason if isinstance(error, FailedError) else COULD_NOT_START
-            _fail(member, reason, str(error))
+            member.fail(reason, str(error))
         self._next_step(member)
 
     def _next_step(self, member: Member) -> None:
@@ -463,7 +463,7 @@ class Runner:
             self._next_step(member)
             return
         reason = error.reason if isinstance(error, CannotRunError) else COULD_NOT_START
-        _fail(member, reason, str(error))
+        member.fail(reason, str(error))
         self._settle(member)
 
     def _step_ended(self, member: Member, code: int, cpu: float, peak_kb: int) -> None:
@@ -522,7 +522,7 @@ class Runner:
         if sandbox is not None and not sandbox.closed:
             sandbox.closed, member.ending = True, None
             if sandbox.late_cause:
-                _fail(member, sandbox.late_cause, sandbox.late_message)
+                member.fail(sandbox.late_cause, sandbox.late_message)
             self._stage(member, self._sandboxes.close(member, sandbox))
         elif member.mounts is not None:
             self._mounts.end(member, self._settle)
@@ -591,11 +591,3 @@ class Runner:
             self._scratch.give_back(member.cwd, member.scratch_stamp)
         if member.workspace is not None and not os.path.lexists(member.workspace.root):
             prune(member.workspace.root, resolve_home(member.spec.cwd or ""))
-
-
-def _fail(member: Member, reason: str, message: str) -> None:
-    """Let a member fail, for this reason if there is none yet."""
-    member.failed = True
-    member.steps.clear()
-    if not member.cause:
-        member.cause, member.message = reason, message

@@ -93,7 +93,7 @@ class Ledger:
 
     def hold(self, head: JobHead) -> None:
         """Let a job wait until it is released, besides for what else it waits for."""
-        self._wait_again(head)
+        self._wait_again(head, ())
 
     def release(self, head: JobHead) -> None:
         """Undo one hold."""
