@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 MICRO = 1_000_000
+_LENGTH = len("2018-08-03T09:21:44.331823Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _DATE = re.compile(
@@ -23,6 +24,19 @@ def write(at: int) -> str:
 def write_seconds(at: float | None) -> str | None:
     """Return a time given in seconds."""
     return None if at is None else write(round(at * MICRO))
+
+
+def read_usual(text: str, now: float) -> int | None:
+    """Return the time of a text as ``write`` makes it, or now for none; None for any other."""
+    if not text:
+        return round(now * MICRO)
+    if len(text) != _LENGTH or text[-1] != "Z" or text[10] != "T" or text[19] != ".":
+        return None
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except ValueError:
+        return None
+    return (since.days * 86_400 + since.seconds) * MICRO + since.microseconds
 
 
 def read(text: str) -> int | None:

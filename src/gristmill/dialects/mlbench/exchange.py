@@ -1,6 +1,7 @@
 """One request and its answer over ASGI, in the formats MLBench's clients ask for."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,8 @@ JSON, JAVASCRIPT, ZIP = "application/json", "text/javascript", "application/octe
 LARGEST_BODY = 64 << 20
 MOST_PARAMETERS = 100
 
+_WRITTEN = frozenset({JSON, JAVASCRIPT, "application/*", "text/*", "*/*"})
+_WITH_ZIP = _WRITTEN | {ZIP}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,14 +60,17 @@ class Exchange:
         wanted = self.suffix or self.query.get("format", "")
         if wanted and wanted != "json" and not (zips and wanted == "zip"):
             raise detail(404, "Not found.")
-        known = {JSON, JAVASCRIPT, "application/*", "text/*", "*/*"} | ({ZIP} if zips else set())
+        known = _WITH_ZIP if zips else _WRITTEN
         if not wanted and self.accept and not self.accept & known:
             raise detail(406, "Could not satisfy the request Accept header.")
 
     async def body(self) -> Any:
         """Return what was sent: of a form, a mapping of texts. Raises RefusedError."""
-        kind = header(self.scope, b"content-type") or ""
-        return parse_body(kind, await self._read())
+        return parse_body(*await self.raw_body())
+
+    async def raw_body(self) -> tuple[str, bytes]:
+        """Return the kind of what was sent, and its bytes. Raises RefusedError."""
+        return header(self.scope, b"content-type") or "", await self._read()
 
     async def _read(self) -> bytes:
         parts, size, more = [], 0, True
@@ -139,6 +145,8 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def _query(raw: bytes) -> dict[str, str]:
+    if not raw:
+        return {}
     try:
         pairs = parse_qsl(
             raw.decode("latin-1"),
@@ -151,11 +159,12 @@ def _query(raw: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def _accepted(text: str | None) -> set[str]:
+@lru_cache(maxsize=256)
+def _accepted(text: str | None) -> frozenset[str]:
     """Return the media types a client takes; those it gives no weight are left out."""
     kinds = set()
     for part in (text or "").split(","):
         kind, _, rest = part.partition(";")
         if kind.strip() and rest.replace(" ", "") not in {"q=0", "q=0.0"}:
             kinds.add(kind.strip().lower())
-    return kinds
+    return frozenset(kinds)

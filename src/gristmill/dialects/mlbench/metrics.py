@@ -6,10 +6,17 @@ from typing import Any
 import msgspec
 
 from gristmill.dialects.mlbench import dates
+from gristmill.dialects.mlbench.bodies import parse_body
 from gristmill.dialects.mlbench.errors import bad, refused
-from gristmill.dialects.mlbench.exchange import ZIP, Exchange
+from gristmill.dialects.mlbench.exchange import JSON, ZIP, Exchange
 from gristmill.dialects.mlbench.pods import PREFIX, source_of
-from gristmill.dialects.mlbench.points import Posted, read_point, write_grouped, write_point
+from gristmill.dialects.mlbench.points import (
+    Posted,
+    read_plain,
+    read_point,
+    write_grouped,
+    write_point,
+)
 from gristmill.dialects.mlbench.runs import Runs
 from gristmill.dialects.mlbench.zips import Archive, file_name
 from gristmill.domain.errors import NotFoundError
@@ -44,12 +51,14 @@ class Metrics:
             await self._all(exchange, who)
 
     async def _post(self, exchange: Exchange, who: Identity) -> None:
-        body = await exchange.body()
+        kind, raw = await exchange.raw_body()
+        now = self._house.chance.now()
+        plain = read_plain(raw, now) if kind == JSON else None
+        body = None if plain is not None else parse_body(kind, raw)
         bodies = body if isinstance(body, list) else [body]
         if len(bodies) > MOST_POINTS:
             raise bad(f"at most {MOST_POINTS} points at a time")
-        now = self._house.chance.now()
-        posted = [read_point(one, now) for one in bodies]
+        posted = [read_point(one, now) for one in bodies] if plain is None else [plain]
         try:
             await self._record(who, posted)
         except NotFoundError:

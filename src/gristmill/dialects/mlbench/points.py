@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gristmill.dialects.mlbench import dates
 from gristmill.dialects.mlbench.bodies import boolean, mapping, text
 from gristmill.dialects.mlbench.errors import bad, refused
@@ -41,6 +43,43 @@ class Posted(NamedTuple):
             "cumulative": point.cumulative,
             "metadata": point.metadata,
         }
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """A point as clients post it by the thousand: all in the types that the document gives."""
+
+    name: str
+    value: str
+    pod_name: str = ""
+    run_id: int | None = None
+    date: str = ""
+    metadata: str = ""
+    cumulative: bool = False
+
+
+_decode_plain = msgspec.json.Decoder(_Plain).decode
+
+
+def read_plain(body: bytes, now: float) -> Posted | None:
+    """Return the point of a usual body at small cost; None where read_point must look at it."""
+    try:
+        plain = _decode_plain(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    pod, run, at = plain.pod_name, plain.run_id, dates.read_usual(plain.date, now)
+    usual = (
+        at is not None
+        and b"\\u0000" not in body
+        and 0 < len(plain.name) <= LONGEST_NAME
+        and (pod or run is not None)
+        and (run is None or 0 < run <= LARGEST_RUN)
+        and len(pod) <= LONGEST_POD
+        and pod.isprintable()
+        and pod.strip() == pod
+    )
+    if at is None or not usual:
+        return None
+    return Posted(pod, run, plain.name, Point(at, plain.value, plain.metadata, plain.cumulative))
 
 
 def read_point(body: Any, now: float) -> Posted:
