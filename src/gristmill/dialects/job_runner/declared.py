@@ -37,8 +37,9 @@ class DeclaredShelf(ABC, Generic[E]):
         return entry.value.name, number
 
     def of_project(self, number: int, entry: E, project: ProjectEntry) -> bool:
-        """Whether ``project_id`` finds it."""
-        raise NotImplementedError
+        """Whether ``project_id`` finds it; what belongs to no project is never found by one."""
+        del number, entry, project
+        return False
 
     async def prepare(self, context: Context) -> Context:
         """Fetch what ``write`` needs beyond the snapshot."""
