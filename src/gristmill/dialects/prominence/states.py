@@ -1,10 +1,9 @@
 """The words for where a job stands, and why."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gristmill.domain import outcome
 from gristmill.domain.state import HELD, TERMINAL, JobState
-from gristmill.store.jobs import JobHead
 
 PENDING, RUNNING = "pending", "running"
 COMPLETED, FAILED, KILLED, DELETED = "completed", "failed", "killed", "deleted"
@@ -13,7 +12,7 @@ ENDED = frozenset({COMPLETED, FAILED, KILLED, DELETED})
 BY_USER = "Job deleted by user"
 WITH_WORKFLOW = "Job part of a workflow which was deleted by user"
 _CANCELLED_WITH_WORKFLOW = 2
-"""What ``JobHead.cancel_requested`` is while the end of the whole workflow was asked for."""
+"""What a job's ``cancel_requested`` is while the end of the whole workflow was asked for."""
 
 _EXITED = frozenset({outcome.NON_ZERO_EXIT, outcome.SIGNALLED})
 _KILLS = {
@@ -39,6 +38,14 @@ UNABLE = "Unable to execute task(s)"
 NOTHING_FITS = "No matching resources currently available"
 
 
+class Head(Protocol):
+    """What is looked at of a job."""
+
+    state: JobState
+    reason: str | None
+    cancel_requested: int
+
+
 class Standing(NamedTuple):
     """A status and its reason; None where there is nothing to say."""
 
@@ -46,7 +53,7 @@ class Standing(NamedTuple):
     reason: str | None = None
 
 
-def standing(head: JobHead) -> Standing:
+def standing(head: Head) -> Standing:
     """Return where a job stands; one that is to be ended counts as deleted at once."""
     if head.cancel_requested and head.state in HELD | TERMINAL:
         together = head.cancel_requested == _CANCELLED_WITH_WORKFLOW
@@ -70,6 +77,6 @@ def _buried(reason: str) -> Standing:
     return Standing(FAILED, _FAILURES.get(reason, UNABLE))
 
 
-def never_submitted(head: JobHead) -> bool:
+def never_submitted(head: Head) -> bool:
     """Whether a job of a workflow was given up before it could start: clients never see it."""
     return head.state is JobState.CANCELLED and head.reason == outcome.DEPENDENCY_FAILED
