@@ -27,14 +27,18 @@ def test_the_root_needs_no_credentials(place: Place) -> None:
     assert place.stranger.status("POST", "/api/v1/", {}) == 405
 
 
+MOUNTED = "/job-runner/api/v1/"
+"""Where requests without credentials come in: ``/api/v1/job/`` then is another interface's."""
+
+
 @pytest.mark.parametrize("resource", METHODS)
 def test_methods_are_checked_before_credentials(place: Place, resource: str) -> None:
     listing, single = METHODS[resource]
     for target, allowed in (
-        (f"{resource}/", listing),
-        (f"{resource}/1/", single),
-        (f"{resource}/schema/", "GET"),
-        (f"{resource}/set/1;2/", "GET"),
+        (f"{MOUNTED}{resource}/", listing),
+        (f"{MOUNTED}{resource}/1/", single),
+        (f"{MOUNTED}{resource}/schema/", "GET"),
+        (f"{MOUNTED}{resource}/set/1;2/", "GET"),
     ):
         options = place.stranger.send("OPTIONS", target)
         assert (options.status_code, options.text) == (200, allowed)
@@ -49,7 +53,7 @@ def test_methods_are_checked_before_credentials(place: Place, resource: str) -> 
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1", "/api/v1/job", "/api/v1/job/1", "/api/v1/run/schema", "/accounts/login"]
+    "path", ["/api/v1", "/api/v1/run", "/api/v1/run/1", "/api/v1/run/schema", "/accounts/login"]
 )
 def test_a_missing_slash_is_added(place: Place, path: str) -> None:
     reply = place.stranger.send("GET", path + "?a=b%20c")
@@ -174,5 +178,6 @@ def test_method_override(place: Place) -> None:
 
 
 def test_schemas_need_credentials(place: Place) -> None:
-    assert place.stranger.status("GET", "job/schema/") == 401
+    assert place.stranger.status("GET", f"{MOUNTED}job/schema/") == 401
+    assert place.stranger.status("GET", "run/schema/") == 401
     assert place.person("eve").get("job/schema/")["default_limit"] == 200
