@@ -39,7 +39,8 @@ class Shelf:
             "root": self.root, "manifest": self.manifest, "select": None, "filters": [],
             "skip": 0, "limit": None, "orient": "dict", "extra": {}, **wanted,
         }  # fmt: skip
-        return msgspec.json.decode(datasets.read(Frame(header, b"")).body)
+        found = datasets.read(Frame(header, b""))
+        return msgspec.json.decode(b"".join((found.body, *found.more)))
 
 
 def to_wire(frame: pd.DataFrame, *, append: bool = False) -> Json:
