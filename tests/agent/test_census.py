@@ -1,8 +1,10 @@
 import os
 import signal
 
+import pytest
+
 from gristmill.agent.census import MemberProcesses, members_of, take_census
-from gristmill.agent.processes import Process, identify, own_children, read_stat
+from gristmill.agent.processes import Process, Stat, identify, own_children, read_stat
 from tests.agent.trees import Household, await_that
 
 HIDER = "(setsid sh -c 'echo; exec sleep 1000' &) ; exec sleep 1000"
@@ -91,3 +93,19 @@ def test_the_agent_and_its_own_helpers_are_nobodys() -> None:
         census = take_census([member])
         assert [stat.process.pid for stat in census.members[member.marker]] == [member.main.pid]
         assert [stat.process for stat in census.strays] == [identify(helper)]
+
+
+def test_a_member_without_a_process_owns_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the agent's own session began outside its namespace, its neighbours' is 0 too."""
+
+    def from_outside(pid: int) -> Stat | None:
+        stat = read_stat(pid)
+        return stat and stat._replace(session=0)
+
+    monkeypatch.setattr("gristmill.agent.census.read_stat", from_outside)
+    with Household() as house:
+        house.spawn("exec env -i sh -c 'echo; exec sleep 1000'")
+        waiting = MemberProcesses("node/2.1.0", Process(0, 0))
+        census = take_census([waiting])
+        assert census.members[waiting.marker] == []
+        assert len(census.strays) == 1

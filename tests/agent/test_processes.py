@@ -1,6 +1,7 @@
 import os
 import platform
 import re
+import signal
 import sys
 
 import pytest
@@ -142,6 +143,17 @@ def test_the_marker_is_read_from_any_place_in_a_large_environment() -> None:
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
+
+
+def test_the_marker_shows_from_the_first_moment() -> None:
+    """The kernel lets a spawner go on before the new program's environment is in place."""
+    for _ in range(100):
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {MARKER_VARIABLE: "node/1.1.0"})
+        try:
+            assert environ_marker(pid) == "node/1.1.0"
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 def test_the_boot_has_an_id() -> None:

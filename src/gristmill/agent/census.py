@@ -80,7 +80,8 @@ class _Look:
     def claim_known(self) -> None:
         for member in self._members:
             leader = read_stat(member.main.pid)
-            if leader is None or leader.process == member.main:
+            # Session 0 is any that began outside this process namespace: no member's.
+            if member.main.pid and (leader is None or leader.process == member.main):
                 self._by_session[member.main.pid] = member
             for process in (member.main, *member.known):
                 stat = read_stat(process.pid)

@@ -6,6 +6,7 @@ tick it started at. A zombie has ended: it is never reported as a living process
 
 import ctypes
 import os
+import time
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ _LEAVING = 0x4
 
 _MARKER_PREFIX = MARKER_VARIABLE.encode() + b"="
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+_LONGEST_EXEC = 100
+"""Milliseconds after which a process that is still between two programs counts as unmarked."""
 _CHUNK = 1 << 16
 _FILLING_CHUNK = 3072
 """Most of /proc answers fully in one read well under a page; more means: read on."""
@@ -177,13 +180,26 @@ def session_members(session: int, table: ProcessTable) -> list[Stat]:
 def environ_marker(pid: int) -> str | None:
     """Return the member a process was started for; None without a marker or the right to look."""
     try:
-        environment = read_file(f"/proc/{pid}/environ")
+        environment = read_file(f"/proc/{pid}/environ") or _awaited_environment(pid)
     except _GONE:
         return None
     for variable in environment.split(b"\0"):
         if variable.startswith(_MARKER_PREFIX):
             return variable[len(_MARKER_PREFIX) :].decode(errors="replace")
     return None
+
+
+def _awaited_environment(pid: int) -> bytes:
+    """Read the environment of a process that may be just between two programs, showing none.
+
+    A living program has a command line even where it was given no environment; a zombie and a
+    thread of the kernel have neither, but no program either. Raises OSError for these.
+    """
+    for _ in range(_LONGEST_EXEC):
+        if read_file(f"/proc/{pid}/cmdline") or not os.readlink(f"/proc/{pid}/exe"):
+            break
+        time.sleep(0.001)
+    return read_file(f"/proc/{pid}/environ")
 
 
 def control_groups(pid: int) -> list[str]:
