@@ -6,6 +6,9 @@ import structlog
 
 pytest_plugins = ["tests.databases"]
 
+LONG_FOLDERS = ("job_runner", "e2e", "prominence", "data", "demo", "bench", "mlbench", "omega", "wr")
+"""Where single files take minutes, most of it waiting."""
+
 LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
 
 
@@ -20,3 +23,13 @@ def _own_logging() -> Iterator[None]:
         logger.handlers[:] = handlers
         logger.setLevel(level)
         logger.propagate = propagate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files: processes that share the tests end at the same time then."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return LONG_FOLDERS.index(folder) if folder in LONG_FOLDERS else len(LONG_FOLDERS)
+
+    items.sort(key=turn)

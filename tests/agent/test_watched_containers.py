@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import CANCELLED_BY_USER, CONTAINERS_UNREACHABLE, OVER_WALLTIME
 from gristmill.domain.resources import Resources
 from gristmill.protocol.messages import Finished
-from tests.agent.workshop import Workshop, run_jobs
+from tests.agent.workshop import NODE, Workshop, run_jobs
 from tests.containers.rootfs import busybox_rootfs
 
 HOLD = "(head -c 40000000 /dev/zero; sleep 1000) | tail -c 40000000"
@@ -50,11 +51,16 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service() -> Iterator[Service]:
+    # Podman's own folders must have short names.
+    with tempfile.TemporaryDirectory(prefix="gm-", dir="/tmp") as folder:
+        yield from _service(Path(folder))
+
+
+def _service(folder: Path) -> Iterator[Service]:
     engine = detect("podman") if shutil.which("podman") else None
     if engine is None:
         pytest.skip("podman does not work here (run scripts/system-packages)")
-    folder = tmp_path_factory.mktemp("podman")
     rootfs = busybox_rootfs(folder / "rootfs")
     for applet in ("head", "tail", "sleep"):
         (rootfs / "bin" / applet).unlink(missing_ok=True)
@@ -174,7 +180,7 @@ def test_the_next_agent_ends_what_a_dead_one_watched(tmp_path: Path, service: Se
             workshop.runner.accept([workshop.lease(spec)])
             await workshop.poll((tmp_path / "up").exists)
             await _serve(workshop, "/bin/sh", "-c", service.start("--name", "gm-dead"))
-            helpers = MemberHelpers("workshop", workshop.helpers)
+            helpers = MemberHelpers(NODE, workshop.helpers)
             await WatchedContainers(tmp_path / "containers", helpers).clear_leftovers()
             assert not service.running("gm-dead")
             assert os.listdir(tmp_path / "containers") == []

@@ -34,6 +34,8 @@ from gristmill.domain.resources import node
 from gristmill.protocol.messages import Finished, Held, Lease, Preparation
 
 PATIENCE = 60.0
+NODE = f"workshop-{os.getpid()}"
+"""Of this process alone: tests that run beside each other must not find each other's members."""
 
 
 class LocalQuestions(Questions):
@@ -69,16 +71,17 @@ class Workshop:
         questions: LocalQuestions | None = None,
     ) -> None:
         set_subreaper()
+        self._folder = os.getcwd()
         chance = Chance()
         self.home = home
         self.changed = asyncio.Event()
         (home / "outputs").mkdir(exist_ok=True)
-        self.cgroups = detect("workshop")
+        self.cgroups = detect(NODE)
         self.images = ImageStore(home / "images")
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
         self.helpers, self.questions = Helpers(), questions or LocalQuestions()
-        member_helpers = MemberHelpers("workshop", self.helpers)
+        member_helpers = MemberHelpers(NODE, self.helpers)
         self.mounts = Mounts(home / "mounts", member_helpers, chance)
         self.containers = WatchedContainers(home / "containers", member_helpers)
         self.sandboxes = Sandboxes(
@@ -90,7 +93,7 @@ class Workshop:
         )
         self.journal = Journal(home / "journal")
         self.runner = Runner(
-            node="workshop",
+            node=NODE,
             instance="test",
             capacity=node(cpus * 1000, 8192, 8192, 2),
             base_environment=base_environment(os.environ),
@@ -133,6 +136,8 @@ class Workshop:
         self.journal.close()
         self.cgroups.close()
         set_subreaper(on=False)
+        # Where it is cheap to, the agent spawns by going to the member's folder itself.
+        os.chdir(self._folder)
 
     def lease(self, spec: JobSpec, *, shape: int = 1) -> Lease:
         """Return a lease of a new job."""
