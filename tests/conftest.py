@@ -6,7 +6,7 @@ import structlog
 
 pytest_plugins = ["tests.databases"]
 
-LONG_FOLDERS = "job_runner e2e prominence data demo bench mlbench omega wr".split()
+LONG_FOLDERS = ("job_runner", "e2e", "prominence", "data", "demo", "bench", "mlbench", "wr")
 """Where single files take minutes, most of it waiting."""
 
 LOGGERS = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
