@@ -300,7 +300,13 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logging()
     try:
         config = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-        return asyncio.run(Agent(config, Chance()).run())
+        try:
+            agent = Agent(config, Chance())
+        except OSError as error:
+            # A full disk, say. Whoever started this agent tries again.
+            print(f"gristmill agent: cannot start in {config.home}: {error}", file=sys.stderr)
+            return 1
+        return asyncio.run(agent.run())
     except RefusedError as error:
         print(f"gristmill agent: the server refuses this agent: {error}", file=sys.stderr)
         return 4
