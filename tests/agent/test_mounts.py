@@ -247,7 +247,7 @@ def test_the_next_agent_clears_away_what_a_dead_one_left(
             os.kill(client.pid, signal.SIGKILL)
             await client.ended
             assert member.cwd in mounted()
-            helpers = MemberHelpers("workshop", workshop.helpers)
+            helpers = MemberHelpers(workshop.node, workshop.helpers)
             Mounts(tmp_path / "mounts", helpers, Chance()).clear_leftovers()
             assert member.cwd not in mounted()
 

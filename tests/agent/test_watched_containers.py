@@ -109,7 +109,7 @@ def test_the_next_agent_ends_what_a_dead_one_watched(tmp_path: Path, service: Se
             workshop.runner.accept([workshop.lease(spec)])
             await workshop.poll((tmp_path / "up").exists)
             await _serve(workshop, "/bin/sh", "-c", service.start("--name", "gm-dead"))
-            helpers = MemberHelpers("workshop", workshop.helpers)
+            helpers = MemberHelpers(workshop.node, workshop.helpers)
             await WatchedContainers(tmp_path / "containers", helpers).clear_leftovers()
             assert not service.running("gm-dead")
             assert os.listdir(tmp_path / "containers") == []

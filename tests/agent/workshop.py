@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import msgspec
 
@@ -73,12 +74,14 @@ class Workshop:
         self.home = home
         self.changed = asyncio.Event()
         (home / "outputs").mkdir(exist_ok=True)
-        self.cgroups = detect("workshop")
+        # Of its own: whoever ends a member looks for the node's name in every process.
+        self.node = f"workshop-{uuid4().hex[:12]}"
+        self.cgroups = detect(self.node)
         self.images = ImageStore(home / "images")
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
         self.helpers, self.questions = Helpers(), questions or LocalQuestions()
-        member_helpers = MemberHelpers("workshop", self.helpers)
+        member_helpers = MemberHelpers(self.node, self.helpers)
         self.mounts = Mounts(home / "mounts", member_helpers, chance)
         self.containers = WatchedContainers(home / "containers", member_helpers)
         self.sandboxes = Sandboxes(
@@ -90,7 +93,7 @@ class Workshop:
         )
         self.journal = Journal(home / "journal")
         self.runner = Runner(
-            node="workshop",
+            node=self.node,
             instance="test",
             capacity=node(cpus * 1000, 8192, 8192, 2),
             base_environment=base_environment(os.environ),
