@@ -26,8 +26,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def _spec(service: Service, command: str, wanted: str, **fields: object) -> JobSpec:
-    path = f"{os.path.dirname(service.program)}:{os.environ['PATH']}"
-    return JobSpec(command=command, watch_container=wanted, env={"PATH": path}, **fields)  # type: ignore[arg-type]
+    env = service.variables
+    return JobSpec(command=command, watch_container=wanted, env=dict(env), **fields)  # type: ignore[arg-type]
 
 
 async def _serve(workshop: Workshop, *words: str) -> None:

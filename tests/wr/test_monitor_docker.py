@@ -1,13 +1,12 @@
 """Containers that a job has somebody else start: their use is the job's, and so is their end."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.containers.service import HOLD, Service, podman_service
+from tests.containers.service import HOLD, Service, docker_service, podman_service
 from tests.e2e.harness import eventually, short_folder
 from tests.wr.talk import Job, Wr
 
@@ -22,10 +21,15 @@ def service() -> Iterator[Service]:
         yield made
 
 
-def _path(*programs: str) -> str:
-    """Return the variable that lets a job find its client."""
-    folders = [str(Path(program).parent) for program in programs]
-    return f"PATH={':'.join([*folders, '/usr/bin', '/bin'])}"
+@pytest.fixture(scope="module")
+def docker() -> Iterator[Service]:
+    with short_folder() as folder, docker_service(folder) as made:
+        yield made
+
+
+def _env(service: Service) -> list[str]:
+    """Return the variables by which a job finds the service."""
+    return [f"{name}={value}" for name, value in service.variables.items()]
 
 
 def _place(gate: Path, text: str) -> None:
@@ -42,19 +46,24 @@ def _is_found(wr: Wr) -> bool:
 
 
 def _watched(
-    wr: Wr, folder: Path, wanted: str, env: str, start: str, end: Callable[[Job], object]
+    wr: Wr,
+    folder: Path,
+    service: Service,
+    wanted: str,
+    start: str,
+    end: Callable[[Job], object],
 ) -> Job:
     """Run a job, start a container beside it, end the job; return its last status.
 
     A sample is taken each second, later where the machine is busy: patience grows with the tries.
     """
-    for tries, patience in enumerate((2, 8, 40)):
+    for tries, patience in enumerate((4, 10, 40)):
         up, gate = folder / f"up{tries}", folder / f"gate{tries}"
         command = f"touch {up}; while [ ! -e {gate} ]; do sleep 0.1; done; test ! -s {gate}"
-        (added,) = wr.add({"cmd": command, "env": [env]}, monitor_docker=wanted)
+        (added,) = wr.add({"cmd": command, "env": _env(service)}, monitor_docker=wanted)
         assert added["MonitorDocker"] == wanted
         eventually(up.exists)
-        subprocess.run(["/bin/sh", "-c", start], check=True, capture_output=True, timeout=60)
+        service.do(start).check_returncode()
         eventually(lambda: _is_found(wr))
         seen = wr.job(added["Key"])["Walltime"] + patience
         wr.wait(added["Key"], lambda found, until=seen: found[0]["Walltime"] >= until)  # type: ignore[misc]
@@ -68,7 +77,7 @@ def _watched(
 def test_by_its_name_and_killed(wr: Wr, service: Service, folder: Path) -> None:
     start = service.start("--name", "gm-wr-name", command=f"{BURN}; {HOLD}")
     job = _watched(
-        wr, folder, "gm-wr-name", _path(service.program), start,
+        wr, folder, service, "gm-wr-name", start,
         lambda job: wr.end("running", job["Key"]),
     )  # fmt: skip
     assert (job["State"], job["FailReason"]) == ("buried", "killed by user request")
@@ -80,7 +89,7 @@ def test_by_its_name_and_killed(wr: Wr, service: Service, folder: Path) -> None:
 def test_the_first_one_and_a_good_end(wr: Wr, service: Service, folder: Path) -> None:
     start = service.start("--name", "gm-wr-first", command=f"{BURN}; {HOLD}")
     job = _watched(
-        wr, folder, "?", _path(service.program), start, lambda job: job["gate"].touch()
+        wr, folder, service, "?", start, lambda job: job["gate"].touch()
     )  # fmt: skip
     assert (job["State"], job["Exitcode"]) == ("complete", 0)
     assert not service.running("gm-wr-first")
@@ -92,13 +101,38 @@ def test_by_the_file_with_its_id_and_a_failure(wr: Wr, service: Service, folder:
     file = folder / "cid"
     start = service.start("--name", "gm-wr-file", "--cidfile", str(file), command=f"{BURN}; {HOLD}")
     job = _watched(
-        wr, folder, str(file), _path(service.program), f"rm -f {file}; {start}",
+        wr, folder, service, str(file), f"rm -f {file}; {start}",
         lambda job: _place(job["gate"], "fail"),
     )  # fmt: skip
     assert (job["State"], job["FailReason"]) == ("buried", "command exited non-zero")
     assert not service.running("gm-wr-file")
     assert job["PeakRAM"] >= HELD
     assert job["CPUtime"] >= BURNT
+
+
+def test_a_real_dockerd(wr: Wr, docker: Service, folder: Path) -> None:
+    start = docker.start("--name", "gm-wr-docker", command=f"{BURN}; {HOLD}")
+    job = _watched(
+        wr, folder, docker, "gm-wr-docker", start, lambda job: wr.end("running", job["Key"])
+    )
+    assert (job["State"], job["FailReason"]) == ("buried", "killed by user request")
+    assert not docker.running("gm-wr-docker")
+    assert job["PeakRAM"] >= HELD
+    assert job["CPUtime"] >= BURNT
+
+
+def test_a_command_that_is_docker_itself(wr: Wr, docker: Service) -> None:
+    line = docker.run("--name", "gm-wr-self", command="sleep 1000")
+    (added,) = wr.add({"cmd": line, "env": _env(docker)}, monitor_docker="?")
+    eventually(lambda: docker.running("gm-wr-self") and _is_found(wr))
+    wr.end("running", added["Key"])
+    wr.wait_for(added["Key"], "buried")
+    assert not docker.running("gm-wr-self")
+    (good,) = wr.add(
+        {"cmd": docker.run("--name", "gm-wr-good", command="exit 7"), "env": _env(docker)},
+        monitor_docker="gm-wr-good",
+    )
+    assert wr.wait_for(good["Key"], "buried")["Exitcode"] == 7
 
 
 def test_without_a_client_it_is_buried(wr: Wr, folder: Path) -> None:
