@@ -37,6 +37,8 @@ def test_lost_and_confirmed(start: Start, folder: Path) -> None:
         assert (job["Exited"], job["Exitcode"]) == (False, -1)
         assert job["FailReason"] == "lost contact with runner"
         assert job["Ended"] >= job["Started"] > 0
+        assert wr.jobs(state="lost") == wr.jobs("lost", state="lost") == [job]
+        assert wr.jobs("lost", state="running") == []
         assert "lost contact with the agent" in wr.client.get("/rest/v1/warnings/").json()[0]["Msg"]
         assert wr.end("running", "lost") == []
         (ended,) = wr.end("lost", "lost")

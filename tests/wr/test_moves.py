@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import short_folder, start_server
+from tests.e2e.harness import eventually, short_folder, start_server
 from tests.wr.talk import QUICK, Wr
 
 
@@ -93,3 +93,21 @@ def test_every_attempt_counts_until_the_budget_is_used_up(wr: Wr, folder: Path) 
     job = wr.wait("budget", lambda found: found[0]["Attempts"] == 6)[0]
     assert wr.wait_for(added["Key"], "buried")["Attempts"] == job["Attempts"]
     assert (folder / "n").read_text() == "x\n" * 6
+
+
+def test_what_never_starts_uses_nothing_up(wr: Wr) -> None:
+    (added,) = wr.add({"cmd": f"true # {'x' * 200_000}", "rep_grp": "huge"})
+    client, pauses = wr.server.client(), set()
+
+    def look() -> bool:
+        (job,) = client.jobs(group="huge")
+        pauses.add(job.ready_at)
+        return len(pauses - {None}) >= 3
+
+    eventually(look)
+    job = wr.wait_for(added["Key"], "delayed", "buried", std="true")
+    assert (job["State"], job["Attempts"]) == ("delayed", 0)
+    assert (job["FailReason"], job["Exited"]) == ("command failed to start", False)
+    assert job["StdErr"]
+    (gone,) = wr.end("deletable", added["Key"])
+    assert gone["State"] == "deleted"

@@ -26,6 +26,10 @@ def test_everything_comes_back_as_it_was(start: Start, folder: Path) -> None:
         assert after[running]["Pid"] == before[running]["Pid"]
         del before[running], after[running]
         assert after == before
+        for state in wanted:
+            assert [job["State"] for job in talk.jobs("g", state=state)] == [state]
+            live = [] if state == "complete" else [state]
+            assert [job["State"] for job in talk.jobs(state=state)] == live
         (folder / "gate").touch()
         ended = ["buried", "delayed", "complete", "complete", "complete"]
         found = talk.wait("g", lambda found: [job["State"] for job in found] == ended)
