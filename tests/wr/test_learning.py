@@ -145,6 +145,7 @@ def test_before_it_is_known_they_are_reckoned_with_as_they_ask(start: Start, fol
         ([100, 200, 300, 400, 500, 2000], 100),
         (list(range(100, 2100, 100)), 1500),
         (list(range(100, 10_100, 100)), 9500),
+        (list(range(100, 10_200, 100)), 9600),
         (list(range(100, 20_100, 100)), 19_000),
     ],
 )

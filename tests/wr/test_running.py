@@ -312,6 +312,8 @@ def test_what_no_machine_could_run(wr: Wr) -> None:
     notices = wr.client.get("/rest/v1/warnings/").json()
     assert [list(notice) for notice in notices] == [["Msg", "FirstDate", "LastDate", "Count"]]
     assert "more than any node has" in notices[0]["Msg"]
+    assert notices[0]["Count"] == 1
+    assert 1_600_000_000 < notices[0]["FirstDate"] <= notices[0]["LastDate"]
     assert wr.client.get("/rest/v1/warnings/").json() == []
     wr.end("deletable", added["Key"])
 

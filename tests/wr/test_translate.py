@@ -2,12 +2,13 @@
 
 from random import Random
 
+import msgspec
 import pytest
 
 from gristmill.dialects.wr.errors import RefusedError
 from gristmill.dialects.wr.queries import job_defaults, parse_query
 from gristmill.dialects.wr.translate import Translator
-from gristmill.dialects.wr.wire import JobRequest
+from gristmill.dialects.wr.wire import JobRequest, MountConfig
 from gristmill.domain.job import Hook, JobSpec
 from gristmill.domain.learning import Override, settle
 from gristmill.domain.retry import backoff
@@ -109,3 +110,13 @@ def test_numbers_out_of_range(query: str, why: str) -> None:
         _spec(query)
     assert caught.value.status == 400
     assert caught.value.text == f"there was a problem interpreting your job: {why}"
+
+
+def test_defaults_of_mounts() -> None:
+    targets = [{"Path": "a", "Write": True}, {"Path": "b", "Profile": "p", "CacheDir": "/c"}]
+    mounts = msgspec.convert([{"Targets": targets}], list[MountConfig])
+    (mount,) = _spec(mounts=mounts).mounts
+    assert (mount.path, mount.retries) == (None, 10)
+    assert [(each.cache, each.write) for each in mount.targets] == [(True, True), (False, False)]
+    (mount,) = _spec(mounts=mounts, cwd_matters=True).mounts
+    assert mount.path == "mnt"
