@@ -16,7 +16,7 @@ from gristmill.domain.clock import Chance
 from gristmill.domain.job import Hook, Hooks, JobSpec, Mount, MountTarget, Workspace
 from gristmill.domain.outcome import CANCELLED_BY_USER, MOUNT_FAILED, NON_ZERO_EXIT, UPLOAD_FAILED
 from gristmill.protocol.messages import Finished
-from tests.agent.workshop import NODE, Workshop, run_jobs
+from tests.agent.workshop import Workshop, run_jobs
 from tests.store_s3 import S3Store, s3_store
 
 Target = dict[str, Any]
@@ -247,7 +247,7 @@ def test_the_next_agent_clears_away_what_a_dead_one_left(
             os.kill(client.pid, signal.SIGKILL)
             await client.ended
             assert member.cwd in mounted()
-            helpers = MemberHelpers(NODE, workshop.helpers)
+            helpers = MemberHelpers(workshop.node, workshop.helpers)
             Mounts(tmp_path / "mounts", helpers, Chance()).clear_leftovers()
             assert member.cwd not in mounted()
 

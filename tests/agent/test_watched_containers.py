@@ -2,10 +2,7 @@
 
 import asyncio
 import os
-import shlex
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,91 +11,25 @@ import pytest
 from gristmill.agent.container_clients import clients_on, read_inspected
 from gristmill.agent.helpers import MemberHelpers
 from gristmill.agent.watched_containers import WatchedContainers
-from gristmill.containers.engines import detect
-from gristmill.containers.run import ContainerEngine, ContainerRun
 from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import CANCELLED_BY_USER, CONTAINERS_UNREACHABLE, OVER_WALLTIME
 from gristmill.domain.resources import Resources
 from gristmill.protocol.messages import Finished
-from tests.agent.workshop import NODE, Workshop, run_jobs
-from tests.containers.rootfs import busybox_rootfs
-
-HOLD = "(head -c 40000000 /dev/zero; sleep 1000) | tail -c 40000000"
-"""Keeps forty megabytes."""
-
-
-class Service:
-    """A podman that works here, as settings for whoever calls it by its plain name."""
-
-    def __init__(self, program: Path, rootfs: Path) -> None:
-        self.program, self.rootfs = str(program), rootfs
-
-    def start(self, *options: str, command: str = HOLD) -> str:
-        """Return the line that has it start a container."""
-        return (
-            f"{self.program} run --detach --rm {' '.join(options)} --network none "
-            f"--rootfs {self.rootfs} /bin/sh -c {shlex.quote(command)}"
-        )
-
-    def call(self, *words: str) -> str:
-        done = subprocess.run(
-            [self.program, *words], capture_output=True, text=True, check=False, timeout=60
-        )
-        return done.stdout
-
-    def running(self, name: str) -> bool:
-        return bool(self.call("ps", "--quiet", "--filter", f"name={name}").strip())
+from tests.agent.workshop import Workshop, run_jobs
+from tests.containers.service import Service, podman_service
+from tests.e2e.harness import short_folder
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     # Podman's own folders must have short names.
-    with tempfile.TemporaryDirectory(prefix="gm-", dir="/tmp") as folder:
-        yield from _service(Path(folder))
-
-
-def _service(folder: Path) -> Iterator[Service]:
-    engine = detect("podman") if shutil.which("podman") else None
-    if engine is None:
-        pytest.skip("podman does not work here (run scripts/system-packages)")
-    rootfs = busybox_rootfs(folder / "rootfs")
-    for applet in ("head", "tail", "sleep"):
-        (rootfs / "bin" / applet).unlink(missing_ok=True)
-        (rootfs / "bin" / applet).symlink_to("busybox")
-    (rootfs / "tmp").mkdir()
-    config = folder / "containers.conf"
-    config.write_text(
-        '[containers]\ncgroups = "disabled"\ndefault_ulimits = ["nofile=16384:16384", '
-        '"nproc=16384:16384"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
-    )
-    storage = f"--root {folder}/graph --runroot {folder}/run --storage-driver vfs"
-    program = folder / "bin" / "podman"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nexport CONTAINERS_CONF={config}\nexec {_call_of(engine)} {storage} "$@"\n'
-    )
-    program.chmod(0o755)
-    made = Service(program, rootfs)
-    probe = subprocess.run(
-        ["/bin/sh", "-c", made.start("--name", "gm-probe", command="sleep 100")],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    made.call("rm", "--force", "--time=0", "gm-probe")
-    if probe.returncode != 0:
-        pytest.skip(f"podman starts no container here: {probe.stderr}")
-    yield made
-    made.call("rm", "--all", "--force", "--time=0")
-
-
-def _call_of(engine: ContainerEngine) -> str:
-    """Return how podman has to be called on this machine."""
-    words = engine.command(ContainerRun(image="any", token="t", scratch="/"))
-    return shlex.join(words[: words.index("run")])
+    with short_folder() as folder, podman_service(folder) as made:
+        yield made
 
 
 def _spec(service: Service, command: str, wanted: str, **fields: object) -> JobSpec:
-    path = f"{os.path.dirname(service.program)}:{os.environ['PATH']}"
-    return JobSpec(command=command, watch_container=wanted, env={"PATH": path}, **fields)  # type: ignore[arg-type]
+    env = service.variables
+    return JobSpec(command=command, watch_container=wanted, env=dict(env), **fields)  # type: ignore[arg-type]
 
 
 async def _serve(workshop: Workshop, *words: str) -> None:
@@ -180,7 +111,7 @@ def test_the_next_agent_ends_what_a_dead_one_watched(tmp_path: Path, service: Se
             workshop.runner.accept([workshop.lease(spec)])
             await workshop.poll((tmp_path / "up").exists)
             await _serve(workshop, "/bin/sh", "-c", service.start("--name", "gm-dead"))
-            helpers = MemberHelpers(NODE, workshop.helpers)
+            helpers = MemberHelpers(workshop.node, workshop.helpers)
             await WatchedContainers(tmp_path / "containers", helpers).clear_leftovers()
             assert not service.running("gm-dead")
             assert os.listdir(tmp_path / "containers") == []

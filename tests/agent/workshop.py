@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 import msgspec
 
@@ -34,8 +35,6 @@ from gristmill.domain.resources import node
 from gristmill.protocol.messages import Finished, Held, Lease, Preparation
 
 PATIENCE = 60.0
-NODE = f"workshop-{os.getpid()}"
-"""Of this process alone: tests that run beside each other must not find each other's members."""
 
 
 class LocalQuestions(Questions):
@@ -76,12 +75,14 @@ class Workshop:
         self.home = home
         self.changed = asyncio.Event()
         (home / "outputs").mkdir(exist_ok=True)
-        self.cgroups = detect(NODE)
+        # Of its own: whoever ends a member looks for the node's name in every process.
+        self.node = f"workshop-{uuid4().hex[:12]}"
+        self.cgroups = detect(self.node)
         self.images = ImageStore(home / "images")
         self.runtimes = Runtimes(self.images, engine, on_host=on_host)
         sampler = Sampler(chance)
         self.helpers, self.questions = Helpers(), questions or LocalQuestions()
-        member_helpers = MemberHelpers(NODE, self.helpers)
+        member_helpers = MemberHelpers(self.node, self.helpers)
         self.mounts = Mounts(home / "mounts", member_helpers, chance)
         self.containers = WatchedContainers(home / "containers", member_helpers)
         self.sandboxes = Sandboxes(
@@ -93,7 +94,7 @@ class Workshop:
         )
         self.journal = Journal(home / "journal")
         self.runner = Runner(
-            node=NODE,
+            node=self.node,
             instance="test",
             capacity=node(cpus * 1000, 8192, 8192, 2),
             base_environment=base_environment(os.environ),

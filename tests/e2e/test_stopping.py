@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gristmill.agent.processes import is_alive
-from gristmill.client import JobSpec, RetryPolicy
+from gristmill.client import JobSpec, Resources, RetryPolicy
 from tests.e2e.agents import read_card
 from tests.e2e.commands import nap
 from tests.e2e.conftest import Start
@@ -60,17 +60,26 @@ def test_jobs_end_too_when_they_are_to_be_stopped(start: Start) -> None:
     long = nap(1000)
     spec = JobSpec(
         command=f"trap '' TERM; (setsid sleep {long} &); sleep {long}; sleep {long}",
-        retry=RetryPolicy(retries=1),
     )
     job = client.submit(spec).id
+    retried = JobSpec(
+        command=f"sleep {long}",
+        retry=RetryPolicy(retries=1, delay=0),
+        resources=Resources(cpus=0),
+    )
+    again = client.submit(retried).id
     wait_for_state(client, job, "running")
+    wait_for_state(client, again, "running")
     eventually(lambda: len(processes_with(f"sleep\0{long}")) >= 2, what="its processes")
     agent = server.agent
     assert server.stop() == 0
     assert processes_with(long) == []
     assert not is_alive(agent)
     server.restart()
-    assert client.get(job).state not in {"running", "reserved", "lost"}
+    view = client.get(job)
+    assert (view.state, view.reason) == ("buried", "stopped with the server")
+    assert wait_for_state(client, again, "running").attempts == 2
+    client.cancel(again)
 
 
 def test_the_agent_leaves_when_the_home_is_removed(server: RunningServer) -> None:

@@ -176,6 +176,22 @@ def test_a_failing_waiter_waits_for_what_came_meanwhile(play: Play) -> None:
     play(story)
 
 
+def test_a_newcomer_that_is_done_ends_the_pause_before_a_retry(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        waiter = await mill.one(after_groups=["g"], retry={"retries": 1, "delay": 1000})
+        agent = await mill.agent()
+        await agent.lease()
+        await agent.finish(waiter, exit_code=1)
+        assert await mill.state(waiter) is S.DELAYED
+        newcomer = await mill.one(dep_groups=["g"])
+        assert await mill.state(waiter) is S.WAITING
+        assert await agent.lease() == [newcomer]
+        await agent.finish(newcomer)
+        assert await agent.lease() == [waiter]
+
+    play(story)
+
+
 def test_retrying_a_complete_member_makes_its_waiters_run_again(play: Play) -> None:
     async def story(mill: Mill) -> None:
         await mill.submit(spec(dep_groups=["g"]), spec(after_groups=["g"]))

@@ -4,7 +4,7 @@ from gristmill.protocol.messages import Held
 from gristmill.services.queue.removal import Removal
 from gristmill.services.queue.views import Listed
 from tests.services.conftest import Play
-from tests.services.mill import ANN, BEN, EVERYBODY, Mill, spec
+from tests.services.mill import ANN, BEN, EVERYBODY, RULES, Mill, spec
 
 S = JobState
 
@@ -95,6 +95,21 @@ def test_a_lost_job_is_settled_when_somebody_says_it_is_dead(play: Play) -> None
         assert _ids(await removal.confirm_lost(ANN, [lost, other])) == [lost]
         assert await mill.state(lost) is S.BURIED
         assert await mill.why(lost) == LOST
+
+    play(story)
+
+
+def test_a_lost_job_that_never_began_may_cost_no_retry(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        removal = Removal(mill.core, mill.registry)
+        job = await mill.one(retry={"retries": 0, "delay": 5, "unstarted_counts": False})
+        agent = await mill.agent(cpus=1)
+        await agent.lease()
+        mill.clock.go(RULES.lost_after + 1)
+        await mill.lost_agents.sweep()
+        assert await mill.state(job) is S.LOST
+        assert _ids(await removal.confirm_lost(ANN, [job])) == [job]
+        assert await mill.state(job) is S.DELAYED
 
     play(story)
 

@@ -5,7 +5,7 @@ from gristmill.domain.outcome import BAD_WORKDIR, COULD_NOT_START
 from gristmill.domain.state import JobState
 from gristmill.protocol.messages import Held, Stream
 from tests.services.conftest import Play
-from tests.services.mill import ANN, EVERYBODY, Mill, spec
+from tests.services.mill import ANN, EVERYBODY, FakeAgent, Mill, spec
 
 S = JobState
 
@@ -154,16 +154,39 @@ def test_what_never_had_a_process_is_judged_too(play: Play) -> None:
         agent = await mill.agent()
         for state in (S.READY, S.BURIED):
             await agent.lease()
-            end = agent.end_of(job, exit_code=None, reason=COULD_NOT_START)
-            end = end.__class__(
-                end.job, end.attempt, end.rank, end.shape, False, None, end.reason, None,
-                end.ended_at, 0, "", 0, 0.0, [],
-            )  # fmt: skip
-            agent.holding.clear()
-            await agent.tell(finished=[end])
+            await _never_start(agent, job)
             assert await mill.state(job) is state
 
     play(story)
+
+
+def test_what_never_had_a_process_may_cost_no_retry(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        job = await mill.one(retry={"retries": 1, "delay": 5, "unstarted_counts": False})
+        agent = await mill.agent()
+        for _ in range(3):
+            await agent.lease()
+            await _never_start(agent, job)
+            assert await mill.state(job) is S.DELAYED
+            await mill.after(100)
+        for state in (S.DELAYED, S.BURIED):
+            await agent.lease()
+            await agent.start(job)
+            await agent.finish(job, exit_code=1)
+            assert await mill.state(job) is state
+            await mill.after(1000)
+
+    play(story)
+
+
+async def _never_start(agent: FakeAgent, job: int) -> None:
+    end = agent.end_of(job, exit_code=None, reason=COULD_NOT_START)
+    end = end.__class__(
+        end.job, end.attempt, end.rank, end.shape, False, None, end.reason, None,
+        end.ended_at, 0, "", 0, 0.0, [],
+    )  # fmt: skip
+    agent.holding.clear()
+    await agent.tell(finished=[end])
 
 
 def test_a_returned_lease_is_ready_again_and_costs_no_retry(play: Play) -> None:

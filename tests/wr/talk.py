@@ -63,7 +63,7 @@ class Wr:
         deadline = time.monotonic() + LIMIT
         while not good(found := self.jobs(identifier, **query)):
             assert time.monotonic() < deadline, [
-                (job["Cmd"], job["State"], job["FailReason"]) for job in found
+                (job["Cmd"], job["State"], job["FailReason"]) for job in found[:20]
             ]
             time.sleep(LOOK)
         return found

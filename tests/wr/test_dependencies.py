@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.wr.talk import Job, Wr
 
 
@@ -72,21 +74,39 @@ def test_complete_dependents_come_back(wr: Wr, folder: Path) -> None:
     wr.wait("chain", lambda found: _all("complete", found) and len(log.read_text().split()) == 9)
 
 
-def test_a_long_chain_and_a_wide_fan_in(wr: Wr) -> None:
-    links = 200
-    wr.add(
+@pytest.mark.slow
+def test_a_chain_of_a_thousand_links(wr: Wr, folder: Path) -> None:
+    links, log = 1_000, folder / "log"
+    added = wr.add(
         *(
-            {"cmd": f"true {number}", "deps": [f"l{number - 1}"], "dep_grps": [f"l{number}"],
-             "rep_grp": "long"}
+            {"cmd": f"echo {number} >> {log}", "deps": [f"l{number - 1}"],
+             "dep_grps": [f"l{number}"], "rep_grp": "long"}
             for number in range(links)
-        )
+        ),
+        cwd=str(folder), cwd_matters="true",
     )  # fmt: skip
+    assert [job["State"] for job in added] == ["ready", *["dependent"] * (links - 1)]
+    # Asking costs the server time too: only for every hundredth link, and each in its turn.
+    for job in added[99::100]:
+        wr.wait_for(job["Key"], "complete")
+    assert log.read_text().split() == [str(number) for number in range(links)]
+
+
+@pytest.mark.slow
+def test_ten_thousand_into_one(wr: Wr, folder: Path) -> None:
+    count, seen = 10_000, folder / "seen"
     fan: list[Job] = [
-        {"cmd": f"true f{number}", "dep_grps": ["fan"], "rep_grp": "wide"} for number in range(500)
-    ]
-    fan.append({"cmd": "true last", "deps": ["fan"], "rep_grp": "wide"})
-    wr.add(*fan)
-    chain = wr.wait("long", lambda found: len(found) == links and _all("complete", found))
-    assert [job["Cmd"] for job in chain] == [f"true {number}" for number in range(links)]
-    wide = wr.wait("wide", lambda found: len(found) == 501 and _all("complete", found))
-    assert wide[-1]["Cmd"] == "true last"
+        {"cmd": f"true f{number}", "dep_grps": ["fan"], "rep_grp": "wide", "cwd": str(folder),
+         "cwd_matters": True}
+        for number in range(count)
+    ]  # fmt: skip
+    fan.append({"cmd": f"echo last > {seen}", "deps": ["fan"], "rep_grp": "last"})
+    added = wr.add(*fan)
+    assert added[-1]["State"] == "dependent"
+    for job in added[999:count:1000]:
+        wr.wait_for(job["Key"], "complete")
+    last = wr.wait_for("last", "complete")
+    parents = wr.jobs("wide", state="complete")
+    assert len(parents) == count
+    assert last["Started"] >= max(job["Ended"] for job in parents)
+    assert seen.read_text() == "last\n"

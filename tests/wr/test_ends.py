@@ -118,6 +118,13 @@ def test_output_goes_when_a_retry_succeeds(wr: Wr, folder: Path) -> None:
     assert (job["StdOut"], job["FailReason"], job["Exitcode"], job["Attempts"]) == ("", "", 0, 2)
 
 
+def test_output_is_that_of_the_last_attempt(wr: Wr, folder: Path) -> None:
+    command = f"echo x >> {folder}/n; wc -l < {folder}/n; wc -l < {folder}/n >&2; false"
+    (added,) = wr.add({"cmd": command, "retries": 1})
+    job = wr.wait_for(added["Key"], "buried", std="true")
+    assert (job["StdOut"], job["StdErr"], job["Attempts"]) == ("2", "2", 2)
+
+
 def test_killed_and_yet_a_good_end(wr: Wr, folder: Path) -> None:
     command = f"trap 'exit 0' TERM; touch {folder}/up; sleep 1000 & wait"
     wr.add({"cmd": command, "rep_grp": "graceful", "on_success": [{"run": f"touch {folder}/ok"}]})

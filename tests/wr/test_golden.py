@@ -50,15 +50,15 @@ def test_replay(idle: Wr) -> None:
 
 def _replay(idle: Wr, name: str, exchange: Exchange) -> None:
     asked, expected = exchange.request, exchange.reply
-    token = idle.server.token
+    token, home = idle.server.token, str(idle.server.home)
     reply = idle.client.request(
         asked.method,
-        asked.target.replace("{token}", token),
+        asked.target.replace("{token}", token).replace("{home}", home),
         headers={key: value.replace("{token}", token) for key, value in asked.headers.items()},
         content=None if asked.body is None else asked.body.encode(),
     )
     assert reply.status_code == expected.status, (name, reply.text)
-    body = re.escape(expected.body.replace("{home}", str(idle.server.home)))
+    body = re.escape(expected.body.replace("{home}", home))
     for mark, pattern in _VARYING.items():
         body = body.replace(mark, pattern)
     text = reply.content.decode()

@@ -55,6 +55,15 @@ def test_overrides(
     assert job["ExpectedTime"] == (7200 if override == 2 else seconds)
 
 
+def test_deleting_makes_nobody_forget(taught: tuple[Wr, int, int]) -> None:
+    wr, advised, seconds = taught
+    for cmd in ("true forget", "true remember"):
+        (job,) = wr.add({"cmd": cmd, "req_grp": "hungry", "memory": "2G", "deps": ["never"],
+                         "rep_grp": "forget", "dep_grps": [cmd]})  # fmt: skip
+        assert (job["ExpectedRAM"], job["ExpectedTime"]) == (advised, seconds)
+        wr.end("deletable", job["Key"])
+
+
 def test_kinds_are_told_apart_exactly(taught: tuple[Wr, int, int]) -> None:
     wr, _, _ = taught
     (job,) = wr.add({"cmd": "true hungry2", "req_grp": "hungry2", "memory": "2G"})
@@ -136,6 +145,7 @@ def test_before_it_is_known_they_are_reckoned_with_as_they_ask(start: Start, fol
         ([100, 200, 300, 400, 500, 2000], 100),
         (list(range(100, 2100, 100)), 1500),
         (list(range(100, 10_100, 100)), 9500),
+        (list(range(100, 10_200, 100)), 9600),
         (list(range(100, 20_100, 100)), 19_000),
     ],
 )

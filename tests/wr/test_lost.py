@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gristmill.agent.processes import identify, is_alive
 from gristmill.dialects.wr.wire import ZERO_TIME
 from tests.e2e.agents import FarAgent
 from tests.e2e.harness import eventually
@@ -37,6 +38,8 @@ def test_lost_and_confirmed(start: Start, folder: Path) -> None:
         assert (job["Exited"], job["Exitcode"]) == (False, -1)
         assert job["FailReason"] == "lost contact with runner"
         assert job["Ended"] >= job["Started"] > 0
+        assert wr.jobs(state="lost") == wr.jobs("lost", state="lost") == [job]
+        assert wr.jobs("lost", state="running") == []
         assert "lost contact with the agent" in wr.client.get("/rest/v1/warnings/").json()[0]["Msg"]
         assert wr.end("running", "lost") == []
         (ended,) = wr.end("lost", "lost")
@@ -72,6 +75,19 @@ def test_lost_and_found(start: Start, folder: Path) -> None:
         assert found["Attempts"] == 1
         wr.end("running", "lost")
         wr.wait_for("lost", "buried")
+
+
+def test_lost_and_deleted(start: Start, folder: Path) -> None:
+    with _one_far_agent(start, folder) as (wr, agent):
+        job = _lose(wr, agent)
+        (gone,) = wr.end("deletable", "lost")
+        assert gone["State"] == "deleted"
+        assert wr.jobs("lost") == []
+        command = identify(job["Pid"])
+        assert command is not None
+        agent.resume_clock()
+        eventually(lambda: not is_alive(command), what="the end of its command")
+        assert wr.jobs("lost") == []
 
 
 def test_a_server_that_is_dead(start: Start, folder: Path) -> None:

@@ -31,6 +31,32 @@ def test_a_job_that_succeeds(wr: Wr) -> None:
     assert (job["StdOut"], job["StdErr"]) == ("", "")
 
 
+def test_what_an_attempt_used_and_which_process_it_was(wr: Wr, folder: Path) -> None:
+    burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
+    (added,) = wr.add(
+        {"cmd": f"{burn}; echo $$ > {folder}/pid; (times) > {folder}/times", "rep_grp": "burner"}
+    )
+    job = wr.wait_for(added["Key"], "complete")
+    assert job["Pid"] == int((folder / "pid").read_text())
+    user, system = (folder / "times").read_text().split()[:2]
+    told = sum(60 * int(m) + float(s) for m, s in re.findall(r"(\d+)m([\d.]+)s", user + system))
+    assert job["CPUtime"] >= told
+    assert job["Walltime"] >= 0.9 * told
+
+
+def test_the_environment_of_the_query(wr: Wr, folder: Path) -> None:
+    out = folder / "out"
+    reply = wr.client.post(
+        "/rest/v1/jobs/", params={"env": "A=from the query,B=2", "cwd": wr.cwd},
+        json=[{"cmd": f'echo "$A,$B" >> {out}'}],
+    )  # fmt: skip
+    key = reply.json()[0]["Key"]
+    job = wr.wait_for(key, "complete", env="true")
+    assert {"A=from the query", "B=2"} <= set(job["Env"])
+    assert out.read_text() == "from the query,2\n"
+    assert [wr.job(key, env=word)["Env"] for word in ("True", "1", "yes", "")] == [None] * 4
+
+
 def test_a_running_job(wr: Wr, folder: Path) -> None:
     gate = folder / "gate"
     os.mkfifo(gate)
@@ -269,13 +295,13 @@ def test_priority_then_age(wr: Wr, folder: Path) -> None:
     log, cores = folder / "log", os.cpu_count() or 1
     wr.add({"cmd": "sleep 0.5", "dep_grps": ["gate"], "rep_grp": "prio"})
     jobs = [
-        {"cmd": f"echo {rank} >> {log}", "priority": rank, "cpus": cores, "deps": ["gate"],
+        {"cmd": f"echo {name} >> {log}", "priority": rank, "cpus": cores, "deps": ["gate"],
          "rep_grp": "prio"}
-        for rank in (1, 9, 5)
+        for name, rank in (("e", 1), ("a", 9), ("c", 5), ("f", 1), ("b", 9), ("d", 5))
     ]  # fmt: skip
     wr.add(*jobs)
     wr.wait("prio", lambda found: {job["State"] for job in found} == {"complete"})
-    assert log.read_text().split() == ["9", "5", "1"]
+    assert log.read_text().split() == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_what_no_machine_could_run(wr: Wr) -> None:
@@ -286,6 +312,8 @@ def test_what_no_machine_could_run(wr: Wr) -> None:
     notices = wr.client.get("/rest/v1/warnings/").json()
     assert [list(notice) for notice in notices] == [["Msg", "FirstDate", "LastDate", "Count"]]
     assert "more than any node has" in notices[0]["Msg"]
+    assert notices[0]["Count"] == 1
+    assert 1_600_000_000 < notices[0]["FirstDate"] <= notices[0]["LastDate"]
     assert wr.client.get("/rest/v1/warnings/").json() == []
     wr.end("deletable", added["Key"])
 

@@ -44,6 +44,25 @@ def test_below_the_home_folder(idle: Wr) -> None:
         path.unlink(missing_ok=True)
 
 
+def test_a_script_below_the_home_folder(idle: Wr) -> None:
+    name = f".gristmill-test-script-{os.getpid()}"
+    path = Path(os.path.expanduser("~")) / name
+    path.write_text("#!/bin/sh\n")
+    try:
+        (job,) = idle.add({"cmd": "a script", "cloud_script": f"~/{name}"})
+        assert job["OtherRequests"] == ["cloud_script:#!/bin/sh\n"]
+        path.write_text("changed")
+        assert idle.job(job["Key"])["OtherRequests"] == job["OtherRequests"]
+    finally:
+        path.unlink(missing_ok=True)
+    refused = idle.client.post(JOBS, json=[{"cmd": "b", "cloud_script": f"~/{name}"}])
+    assert refused.status_code == 400
+    assert refused.text == (
+        "there was a problem interpreting your job: "
+        f"path [~/{name}] could not be read: there is no such file\n"
+    )
+
+
 @pytest.mark.parametrize("path", ["relative", "../x", "~other/x", "/tmp", "\0/x"])
 def test_bad_paths(idle: Wr, path: str) -> None:
     reply = idle.client.put(UPLOAD, params={"path": path}, content=b"x")

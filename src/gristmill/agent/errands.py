@@ -22,6 +22,7 @@ from gristmill.agent.journal import Journal
 from gristmill.agent.runner import Runner
 from gristmill.agent.uploads import Uploads
 from gristmill.domain.clock import Chance
+from gristmill.domain.outcome import STOPPED_WITH_SERVER
 from gristmill.protocol.messages import (
     Finished,
     Held,
@@ -175,6 +176,9 @@ class Errands:
         for order in reply.orders:
             self._inside.obey(order)
         self._runner.accept(reply.leases)
+        if reply.end_all:
+            self._runner.give_back()
+            self._runner.kill_all(STOPPED_WITH_SERVER)
         if reply.stop:
             self.stopping.set()
 

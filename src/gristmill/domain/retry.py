@@ -22,7 +22,8 @@ class RetryPolicy(
 
     retries: further attempts after the first. delay, max_delay, jitter: seconds; the n-th
     delay is ``min(delay * factor**n, max_delay)`` plus a random part of at most jitter.
-    fatal_exit_codes: exit codes that bury at once.
+    fatal_exit_codes: exit codes that bury at once. unstarted_counts: whether an attempt that got
+    no process takes one of the retries.
     """
 
     retries: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
@@ -31,6 +32,7 @@ class RetryPolicy(
     max_delay: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_DELAY)] = 1800.0
     jitter: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_DELAY)] = 0.0
     fatal_exit_codes: tuple[int, ...] = NEVER_WORTH_RETRYING
+    unstarted_counts: bool = True
 
 
 def backoff(policy: RetryPolicy, failures: int, random: Random) -> float:

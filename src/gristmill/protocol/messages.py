@@ -160,6 +160,7 @@ class LeaseReply(_Message, frozen=True):
 
     wind_down: members whose gang has reached its goal.
     release: members that wait for the first of their gang, which has ended well.
+    end_all: end what runs and give back what has not begun: the server stops.
     """
 
     leases: list[Lease]
@@ -169,6 +170,7 @@ class LeaseReply(_Message, frozen=True):
     wind_down: list[Held] = []
     release: list[Held] = []
     orders: list[Order] = []
+    end_all: bool = False
 
 
 class Output(_Message, frozen=True):

@@ -340,7 +340,7 @@ class Server:
     async def _stop(self) -> None:
         """Stop taking work; what runs is left to the agent unless it is to be stopped too."""
         if self._settings.stop_jobs:
-            await self._house.agents.end_everything()
+            self._house.agents.end_everything()
         if self._engine is not None:
             idle = not await self._house.agents.holds_jobs()
             await self._engine.stop(

@@ -151,6 +151,7 @@ class Agents:
             or agent.release
             or agent.orders
             or agent.stop
+            or agent.end_all
             or self._core.signals.closing
         ):
             request = WorkRequest(message.number, message.free, message.hot, asyncio.Event())
@@ -167,7 +168,9 @@ class Agents:
             agent.wind_down,
             agent.release,
             agent.orders,
+            agent.end_all,
         )
+        agent.end_all = False
         agent.kill, agent.read, agent.wind_down = [], [], []
         agent.release, agent.orders = [], []
         agent.last_reply = (message.number, reply)
@@ -241,29 +244,10 @@ class Agents:
 
         return await self._core.database.read(work)
 
-    async def end_everything(self) -> None:
+    def end_everything(self) -> None:
         """Have every agent end what it runs; returns at once, the ends are reported later."""
         for agent in self._registry.all():
-            agent.draining = True
-
-        def work(tx: Transaction) -> dict[int, list[Held]]:
-            ledger = Ledger(self._core, tx, self._core.chance.now())
-            return {
-                agent.row.id: self._members_of(tx, ledger, agent.row.id)
-                for agent in self._registry.all()
-            }
-
-        for number, held in (await self._core.database.read(work)).items():
-            self._registry.order_kill(number, held)
-
-    def _members_of(self, tx: Transaction, ledger: Ledger, number: int) -> list[Held]:
-        gangs = [Held(*row) for row in tx.all("get_gangs_of_agent", agent=number)]
-        in_gangs = {held.job for held in gangs}
-        return gangs + [
-            Held(head.id, head.attempt)
-            for head in held_by(tx, ledger, number)
-            if head.id not in in_gangs
-        ]
+            self._registry.order_end(agent)
 
     async def set_draining(self, number: int, draining: bool) -> None:
         """Stop giving an agent work, or begin again. Raises NotFoundError."""

@@ -141,6 +141,7 @@ class Translator:
                 max_delay=self._delays.longest,
                 jitter=self._delays.jitter,
                 fatal_exit_codes=FATAL_EXIT_CODES,
+                unstarted_counts=False,
             )
         return policy
 

@@ -23,13 +23,14 @@ def fail(
     if spec.kill_buries and reason in _CUT_OFF:
         # Nobody ended it: what was to be killed was lost before.
         head.cancel_requested = 0
+    spared = head.started_at is None and not spec.retry.unstarted_counts
     verdict = judge(
         spec.retry,
         succeeded=False,
         exit_code=exit_code,
         reason=reason,
         cancel_requested=bool(head.cancel_requested) and not spec.kill_buries,
-        retries_left=0 if head.cancel_requested else head.retries_left,
+        retries_left=0 if head.cancel_requested else head.retries_left + spared,
         failures=head.failures,
         random=core.chance.random,
     )
@@ -37,7 +38,7 @@ def fail(
     if head.ended_at is None:
         head.ended_at = ledger.now
     if verdict.trigger is Trigger.FAIL_RETRY:
-        head.retries_left -= 1
+        head.retries_left -= not spared
         head.ready_at = ledger.now + verdict.delay if verdict.delay else None
         head.agent_id = None
         ledger.set_deadline(head, None)

@@ -265,8 +265,11 @@ class Ledger:
                 self.touch(head)
 
     def make_ready(self, head: JobHead, trigger: Trigger) -> None:
-        """Move a job to ready, or to delayed while its time has not come."""
-        early = head.ready_at is not None and head.ready_at > self.now
+        """Move a job to ready, or to delayed while its time has not come.
+
+        The pause before a retry is over: what has come now may be why it had failed.
+        """
+        early = not head.failures and head.ready_at is not None and head.ready_at > self.now
         self.move(head, trigger, JobState.DELAYED if early else JobState.READY)
 
     def _groups_of(self, ids: Sequence[int]) -> Counter[int]:

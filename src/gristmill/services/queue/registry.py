@@ -46,6 +46,7 @@ class LiveAgent:
     last_reply: tuple[int, LeaseReply] | None = None
     draining: bool = False
     stop: bool = False
+    end_all: bool = False
 
     @property
     def pools(self) -> Sequence[str]:
@@ -124,6 +125,11 @@ class Registry:
         if agent is not None:
             agent.kill.extend(held)
             self.answer(agent, [])
+
+    def order_end(self, agent: LiveAgent) -> None:
+        """Have an agent end all that it has, and give it nothing more."""
+        agent.draining = agent.end_all = True
+        self.answer(agent, [])
 
     def order_wind_down(self, number: int, held: Held) -> None:
         """Tell an agent that the gang of a member has reached its goal."""
