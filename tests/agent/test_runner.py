@@ -46,7 +46,8 @@ def test_a_small_job_is_seen_though_it_ends_before_the_next_sample(tmp_path: Pat
             # The first sample of all is past: the next one comes a second later.
             long = workshop.lease(JobSpec(command="sleep 1000"))
             workshop.runner.accept([long])
-            await workshop.until(lambda: workshop.runner.running[(long.job, 1, 0)].sampled_kb)
+            member = workshop.runner.running[(long.job, 1, 0)]
+            await workshop.poll(lambda: member.sampled_kb > 0)
             (end,) = await workshop.run(JobSpec(command="sleep 0.4"))
             assert 0 < end.peak_memory < 16
             assert end.cpu > 0

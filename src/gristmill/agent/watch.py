@@ -1,6 +1,7 @@
 """Looking after members that live longer than a moment: usage, memory, wall time."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from gristmill.agent.census import MemberProcesses, members_of
@@ -48,7 +49,17 @@ class Watch:
         """Look after members until cancelled."""
         while True:
             await self._runner.busy.wait()
-            await asyncio.sleep(self.tick())
+            await self._rest(self.tick())
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but not past the moment from which a step that begins meanwhile is due."""
+        until = self._chance.monotonic() + seconds
+        if seconds > YOUNG:
+            self._runner.begun.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._runner.begun.wait()
+        await asyncio.sleep(min(YOUNG, max(0.0, until - self._chance.monotonic())))
 
     def tick(self) -> float:
         """Do what is due; return the seconds until something can be due again."""
