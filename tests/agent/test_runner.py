@@ -40,6 +40,21 @@ def test_output_exit_code_and_usage_are_reported(tmp_path: Path) -> None:
     assert len(end.tasks) == 1
 
 
+def test_a_small_job_is_seen_though_it_ends_before_the_next_sample(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Workshop(tmp_path) as workshop:
+            # The first sample of all is past: the next one comes a second later.
+            long = workshop.lease(JobSpec(command="sleep 1000"))
+            workshop.runner.accept([long])
+            member = workshop.runner.running[(long.job, 1, 0)]
+            await workshop.poll(lambda: member.sampled_kb > 0)
+            (end,) = await workshop.run(JobSpec(command="sleep 0.4"))
+            assert 0 < end.peak_memory < 16
+            assert end.cpu > 0
+
+    asyncio.run(story())
+
+
 def test_a_silent_success_has_no_output(tmp_path: Path) -> None:
     (end,) = run_jobs(tmp_path, [JobSpec(command="true")])
     assert end.succeeded

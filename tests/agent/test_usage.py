@@ -86,7 +86,7 @@ def test_sampling_slows_down_rather_than_take_more_than_its_share() -> None:
 
     with Household() as house:
         member = house.spawn("echo; exec sleep 1000")
-        slow, fast = Sampler(Chance(monotonic=monotonic)), Sampler(Chance())
+        slow, fast = Sampler(Chance(), spent=monotonic), Sampler(Chance())
         slow.sample([member])
         fast.sample([member])
         assert slow.pause >= 2.5
@@ -102,7 +102,7 @@ def test_an_exact_look_is_not_repeated_too_soon() -> None:
 
     with Household() as house:
         member = house.spawn(FORKING, python=True)
-        sampler = Sampler(Chance(monotonic=monotonic))
+        sampler = Sampler(Chance(monotonic=monotonic), spent=monotonic)
         first = sampler.sample([member])[member.marker]
         sampler._records[member.marker].peak = 0
         assert sampler.sample([member])[member.marker].memory_mb == first.memory_mb

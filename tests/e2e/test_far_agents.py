@@ -13,6 +13,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.harness import LIMIT, RunningServer, eventually, processes_with, wait_for_state
 
 LARGE = 3_500_000
+LITTLE = Resources(cpus=0.1, memory=10)
 
 
 @pytest.fixture
@@ -88,6 +89,32 @@ def test_output_can_be_read_while_the_job_runs(server: RunningServer, agent: Far
     client.cancel(job)
     assert client.wait(job, LIMIT).state == "cancelled"
     assert len(client.stdout(job)) == 200_004
+
+
+def test_an_agent_that_leaves_obeys_until_it_is_gone(
+    server: RunningServer, agent: FarAgent
+) -> None:
+    client = server.client()
+    running = [
+        client.submit(JobSpec(command="echo first; read line < /dev/zero", resources=LITTLE)).id
+        for _ in range(2)
+    ]
+    for job in running:
+        eventually(lambda job=job: client.stdout(job) == b"first\n", what="its output")  # type: ignore[misc]
+    agent.process.terminate()
+    # Nobody but this agent could run it, and it takes nothing any more.
+    later = client.submit("echo later").id
+    eventually(lambda: "draining" in client.get(later).why, what="the server to know")
+    assert client.stdout(running[0]) == b"first\n"
+    client.cancel(running[0])
+    assert client.wait(running[0], LIMIT).state == "cancelled"
+    assert client.stdout(running[1]) == b"first\n"
+    client.cancel(running[1])
+    assert client.wait(running[1], LIMIT).state == "cancelled"
+    assert agent.process.wait(LIMIT) == 0
+    with server.far_agent(agent.home):
+        view = client.wait(later, LIMIT)
+    assert (view.state, client.stdout(later)) == ("complete", b"later\n")
 
 
 def test_a_gang_over_two_agents(server: RunningServer, agent: FarAgent) -> None:

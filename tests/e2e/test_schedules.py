@@ -140,6 +140,31 @@ def test_people_use_the_command_line(server: RunningServer) -> None:
     assert len(made.split()) == 2
 
 
+def test_people_start_what_has_no_first_run(server: RunningServer) -> None:
+    client = server.client()
+    declare(client, schedule("hourly", "echo begun", every="{count: 1, unit: hour}"))
+
+    def say(*words: str) -> tuple[int, str, str]:
+        command = [*GRISTMILL, "schedule", *words, "--home", str(server.home)]
+        done = subprocess.run(command, env=environment(), capture_output=True, timeout=LIMIT)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    assert say("next", "hourly") == (0, "", "never: see gristmill schedule start\n")
+    assert "see gristmill schedule start" in say("show", "hourly")[1]
+    assert say("log", "hourly")[2].endswith("has returned yet\n")
+    code, said, _ = say("start", "hourly")
+    assert (code, said.startswith("run ")) == (0, True)
+    wait_for_run(client, "hourly")
+    assert say("log", "hourly") == (0, "begun\n", "")
+    assert len(say("next", "hourly")[1].splitlines()) == 10
+    code, _, why = say("start", "hourly", "--at", "2030-01-01")
+    assert (code, "started already" in why) == (1, True)
+    code, _, why = say("start", "hourly", "--at", "tomorrow")
+    assert (code, why) == (
+        2, "gristmill: --at: 'tomorrow' is no time such as 2026-01-31T03:00Z or 2026-01-31\n",
+    )  # fmt: skip
+
+
 def test_viewers_look_operators_act_and_others_see_nothing(server: RunningServer) -> None:
     from gristmill.client import NotFoundError, NotPermittedError
 

@@ -64,7 +64,7 @@ def test_changes_merge(place: Place, method: str) -> None:
     assert place.w1.get(job["resource_uri"])["reschedule_interval_type"] == "DAY"
     place.w1.patch(job["resource_uri"], {"reschedule_interval": None})
     after = place.w1.get(job["resource_uri"])
-    assert (after["reschedule_interval"], after["reschedule_interval_type"]) == (None, "")
+    assert (after["reschedule_interval"], after["reschedule_interval_type"]) == (None, "DAY")
 
 
 def test_ids_in_bodies_are_ignored(place: Place) -> None:
@@ -137,13 +137,31 @@ def test_wrong_values(place: Place, field: str, value: Json) -> None:
     assert place.w1.get(job["resource_uri"]) == job
 
 
-def test_an_interval_has_two_halves(place: Place) -> None:
-    job = a_job(place)
-    for fields, missing in (
-        ({"reschedule_interval": 5}, "reschedule_interval_type"),
-        ({"reschedule_interval_type": "DAY"}, "reschedule_interval"),
-    ):
-        assert place.w1.refused("PATCH", job["resource_uri"], fields).startswith(f"{missing}: ")
+def test_the_halves_of_an_interval_come_one_by_one(place: Place) -> None:
+    half = a_job(place, reschedule_interval=5)
+    uri = half["resource_uri"]
+    assert (half["reschedule_interval"], half["reschedule_interval_type"]) == (5, "")
+    # One half is no rhythm: nothing follows a run.
+    assert runs_after_one(place, uri) == 0
+    place.w1.patch(uri, {"reschedule_interval_type": "DAY"})
+    assert place.w1.get(uri) == {**half, "reschedule_interval_type": "DAY"}
+    assert runs_after_one(place, uri) == 1
+    place.w1.patch(uri, {"reschedule_interval": None})
+    assert place.w1.send("PUT", uri, place.w1.get(uri)).status_code == 204
+    after = place.w1.get(uri)
+    assert (after["reschedule_interval"], after["reschedule_interval_type"]) == (None, "DAY")
+    other = a_job(place, reschedule_interval_type="MONTH")
+    assert (other["reschedule_interval"], other["reschedule_interval_type"]) == (None, "MONTH")
+
+
+def runs_after_one(place: Place, job: str) -> int:
+    """Do a run of the job as its worker; return how many runs then wait."""
+    w1, at = place.w1, "2026-01-02 03:04:05+00:00"
+    run = w1.post("run", {"job": job, "schedule_dts": at})
+    w1.patch(run, {"enqueue_dts": at, "worker": w1.myself["resource_uri"]})
+    w1.patch(run, {"start_dts": at, "pid": 1})
+    w1.patch(run, {"return_dts": at, "return_success": True})
+    return len(w1.objects(f"run/?state=scheduled&job={job}"))
 
 
 def test_titles_are_unique_in_a_template(place: Place) -> None:
@@ -192,3 +210,7 @@ def test_a_cron_schedule_survives_a_put(place: Place) -> None:
     assert (job["reschedule_interval"], job["reschedule_interval_type"]) == (None, "")
     assert place.w1.send("PUT", job["resource_uri"], job).status_code == 204
     assert "0 3 * * *" in client.export()
+    place.w1.patch(job["resource_uri"], {"reschedule_interval": 2})
+    assert "0 3 * * *" in client.export()
+    place.w1.patch(job["resource_uri"], {"reschedule_interval_type": "HOUR"})
+    assert "0 3 * * *" not in client.export()

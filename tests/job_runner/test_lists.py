@@ -79,6 +79,8 @@ def test_pages_keep_the_other_parameters() -> None:
         ("run", "is_manual=true&is_manual__exact=False&is_manual__in=0,1"),
         ("run", "schedule_dts__gte=2026-01-01&schedule_dts__range=2026-01-01,2026-02-01"),
         ("run", "schedule_dts__year=2026&schedule_dts__month=02&schedule_dts__day=3"),
+        ("run", "schedule_dts__week_day=1&worker__api_key__regex=^a&worker__api_key__iregex=b$"),
+        ("run", "job__regex=(a%2B)%2B$"),
         ("kill_request", "nothing=1"),
     ],
 )
@@ -109,7 +111,14 @@ def test_taken(resource: str, query: str) -> None:
         ("run", "schedule_dts__range=2026-01-01", "schedule_dts__range"),
         ("run", "schedule_dts__year=x", "schedule_dts__year"),
         ("run", "worker__isnull=x", "worker__isnull"),
-        ("run", "job__regex=(a+)+$", "job__regex"),
+        ("worker", "api_key__regex=(", "api_key__regex"),
+        ("worker", "api_key__regex=(?=a)", "api_key__regex"),
+        ("worker", "api_key__regex=(a)\\1", "api_key__regex"),
+        ("worker", "api_key__regex=" + "a" * 1001, "api_key__regex"),
+        ("worker", "api_key__regex=((a{99}){99}){99}", "api_key__regex"),
+        ("worker", "api_key__search=a", "api_key__search"),
+        ("run", "is_manual__week_day=2", "is_manual__week_day"),
+        ("run", "schedule_dts__week_day=monday", "schedule_dts__week_day"),
         ("run", "job__in=1,x", "job__in"),
         ("worker", "project_id=x", "project_id"),
         ("worker_pool", "order_by=title", "order_by"),
@@ -140,7 +149,14 @@ def test_refused(resource: str, query: str, field: str) -> None:
         ("worker__api_key__istartswith=B", "blue", True),
         ("worker__api_key__endswith=e", "blue", True),
         ("worker__api_key__iendswith=X", "blue", False),
+        ("worker__api_key__regex=^b.*e$", "blue", True),
+        ("worker__api_key__regex=^B", "blue", False),
+        ("worker__api_key__regex=lu", "blue", True),
+        ("worker__api_key__iregex=^B", "blue", True),
+        ("worker__api_key__iregex=\u00c9", "\u00e9t\u00e9", True),
         ("worker__isnull=true", None, True),
+        ("worker__regex=^3$", 3, True),
+        ("worker__regex=", None, False),
         ("worker__isnull=False", None, False),
         ("worker=3", 3, True),
         ("worker=3", None, False),
@@ -154,11 +170,31 @@ def test_refused(resource: str, query: str, field: str) -> None:
         ("schedule_dts__year=1970", 1.0, True),
         ("schedule_dts__month=2", 1.0, False),
         ("schedule_dts__startswith=1970-01", 1.0, True),
+        ("schedule_dts__week_day=5", 1.0, True),
+        ("schedule_dts__week_day=5", -1.0, False),
+        ("schedule_dts__week_day=4", -1.0, True),
+        ("schedule_dts__week_day=1", 3 * 86_400.0, True),
+        ("schedule_dts__week_day=7", 2 * 86_400.0, True),
+        ("schedule_dts__week_day=8", 2 * 86_400.0, False),
+        ("schedule_dts__regex=T00:00:01$", 1.0, True),
     ],
 )
 def test_lookups(query: str, value: Any, expected: bool) -> None:
     (condition,) = filters("run", query).conditions
     assert condition.matches(value) is expected
+
+
+def test_days_of_the_week_are_those_of_the_zone() -> None:
+    query = pairs("schedule_dts__week_day=6")
+    (condition,) = read_filters(RESOURCES["run"], query, ZoneInfo("Pacific/Auckland")).conditions
+    thursday_evening = 20 * 3600.0
+    assert condition.matches(thursday_evening)
+
+
+def test_patterns_take_linear_time() -> None:
+    (condition,) = filters("worker", "api_key__regex=(a%2B)%2B$").conditions
+    # What backtracks needs 2 to the power of 50,000 steps here.
+    assert not condition.matches("a" * 50_000 + "b")
 
 
 def test_schemas() -> None:

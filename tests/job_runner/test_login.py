@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.job_runner.conftest import Place
+from tests.job_runner.conftest import Place, Start
 from tests.job_runner.talk import Caller, Person
-from tests.job_runner.world import PASSWORD
+from tests.job_runner.world import PASSWORD, WORLD
 
 
 def test_the_form_gives_a_session(place: Place) -> None:
@@ -84,6 +84,32 @@ def test_sessions_of_people_who_are_gone(place: Place) -> None:
     assert len(zoe.objects("project/")) == 1
     client.apply(text % "false")
     assert zoe.status("GET", "project/") == 401
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one(place: Place) -> None:
+    text = "users: [{name: kim, password: %s, groups: [viewers]}]"
+    client = place.server.client()
+    client.apply(text % PASSWORD)
+    kim = place.person("kim")
+    client.apply(text % PASSWORD)
+    assert kim.status("GET", "project/") == 200
+    client.apply(text % "another")
+    assert kim.status("GET", "project/") == 401
+
+
+def test_a_session_outlives_the_server(start: Start) -> None:
+    server = start("--engine", "none")
+    server.client().apply(WORLD)
+    bob = Person(server.url_http, "bob")
+    session = {"sessionid": bob.client.cookies["sessionid"]}
+    server.kill9()
+    server.restart()
+    job = bob.titled("job", "first")["resource_uri"]
+    assert bob.status("PATCH", job, {"description": "after"}) == 202
+    assert bob.client.get("/accounts/logout/").status_code == 302
+    bob.client.cookies.update(session)
+    assert bob.status("GET", "project/") == 401
+    bob.close()
 
 
 def test_the_mounted_form(place: Place) -> None:

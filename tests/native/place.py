@@ -35,6 +35,7 @@ from gristmill.protocol.messages import (
 from gristmill.server.asgi import App
 from gristmill.server.gateway import Gateway, Route, native_routes
 from gristmill.server.guard import Guard
+from gristmill.server.head import AnswerHead
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Doors, Listeners
 from gristmill.server.protocol import ConnectionLimits
@@ -79,7 +80,7 @@ class Place:
         self.stranger = self.client(None)
 
     def _app(self) -> App:
-        native: App = create_native_app(self.house)  # type: ignore[assignment]
+        native: App = AnswerHead(create_native_app(self.house))  # type: ignore[arg-type]
         routes = [Route("/agent", AgentDoor(self.house))]
         routes += [route for route in native_routes(native) if route.prefix != "/agent"]
         limits = RequestLimits(max_body=MAX_BODY, max_requests=200, body_timeout=LIMIT)

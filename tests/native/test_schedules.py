@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -68,6 +69,47 @@ def test_a_schedule_is_made_looked_at_changed_and_run(place: Place, project: str
     assert admin.get(f"/v1/jobs/{run['id']}").json()["project"] == project
     assert error_of(admin.get(f"{path}/runs/{run['id']}/log"))["code"] == "not_found"
     assert admin.post(f"{path}/runs/{run['id']}/kill").status_code == 201
+
+
+def test_a_schedule_without_a_first_run_is_started(place: Place, project: str) -> None:
+    admin = place.admin
+    made = _made(admin, _new(project, "by cron", cron="0 3 * * *", timezone="Europe/Amsterdam"))
+    path = f"/v1/schedules/{made['id']}"
+    assert (made["next"], admin.get(f"{path}/next").json()) == ([], {"times": []})
+    admin.post(f"{path}/run")
+    assert admin.get(f"{path}/next").json() == {"times": []}
+    run = admin.post(f"{path}/start").json()
+    due = datetime.fromisoformat(run["due_at"])
+    assert due > datetime.now(UTC)
+    assert due.astimezone(ZoneInfo("Europe/Amsterdam")).strftime("%H:%M") == "03:00"
+    assert not run["manual"]
+    times = admin.get(f"{path}/next", params={"count": 2}).json()["times"]
+    assert datetime.fromisoformat(times[0]) == due
+    assert len(times) == 2
+    again = error_of(admin.post(f"{path}/start"))
+    assert (again["code"], str(run["id"]) in again["message"]) == ("conflict", True)
+
+    hourly = _made(admin, _new(project, "hourly", every={"count": 1, "unit": "hour"}))
+    before = datetime.now(UTC)
+    now = admin.post(f"/v1/schedules/{hourly['id']}/start", json={}).json()
+    first = datetime.fromisoformat(now["due_at"])
+    assert before <= first + timedelta(milliseconds=1) <= datetime.now(UTC) + timedelta(seconds=1)
+
+    daily = _made(admin, _new(project, "daily", every={"count": 1, "unit": "day"}))
+    path = f"/v1/schedules/{daily['id']}/start"
+    assert error_of(admin.post(path, json={"at": "soon"}))["field"] == "at"
+    assert error_of(admin.post(path, json={"on": None}))["field"] == "on"
+    at = {"at": "2999-01-01T03:00:00+00:00"}
+    assert datetime.fromisoformat(admin.post(path, json=at).json()["due_at"]).year == 2999
+
+    by_hand = _made(admin, _new(project, "by hand"))
+    reply = admin.post(f"/v1/schedules/{by_hand['id']}/start")
+    assert "neither an interval nor a cron line" in error_of(reply)["message"]
+    full = [{"from": "00:00", "to": "23:59:59"}]
+    never = _made(admin, _new(project, "never", exclude=full, every={"count": 1, "unit": "hour"}))
+    reply = admin.post(f"/v1/schedules/{never['id']}/start")
+    assert "windows" in error_of(reply)["message"]
+    assert place.user().post(path).status_code in (403, 404)
 
 
 def test_a_backfill_adds_a_run_for_each_time(place: Place, project: str) -> None:

@@ -3,6 +3,9 @@ import pytest
 from gristmill.domain.errors import NotFoundError
 from gristmill.domain.outcome import QUEUE_TIMEOUT
 from gristmill.domain.state import JobState
+from gristmill.services.queue import timers
+from gristmill.services.queue.timers import Housekeeping
+from gristmill.store.events import append_event, events_after
 from tests.services.conftest import Play
 from tests.services.mill import EVERYBODY, Mill, spec
 
@@ -140,6 +143,23 @@ def test_retention_removes_what_ended_long_ago(play: Play) -> None:
         assert await mill.states([buried, young]) == [S.BURIED, S.COMPLETE]
 
     play(story, keep_jobs=100.0)
+
+
+def test_old_events_go_a_batch_at_a_time(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timers, "MOST_EVENTS", 3)
+
+    async def story(mill: Mill) -> None:
+        at = mill.clock.wall
+        for _ in range(7):
+            await mill.database.write(lambda tx: append_event(tx, at, "old", []))
+        mill.clock.go(100)
+        await mill.one()
+        housekeeping = Housekeeping(mill.core, keep_jobs=None, keep_events=50.0)
+        await housekeeping.tidy()
+        left = await mill.database.read(lambda tx: events_after(tx, 0, 99))
+        assert [event.kind for event in left] == ["job.ready"]
+
+    play(story)
 
 
 def test_retention_is_off_unless_asked_for(play: Play) -> None:

@@ -10,6 +10,7 @@ from gristmill.native.app import openapi_document
 from gristmill.server.asgi import App
 from gristmill.server.gateway import Gateway, Route
 from gristmill.server.guard import Guard
+from gristmill.server.head import AnswerHead
 from gristmill.web.app import create_web_app
 from tests.native.place import Place
 
@@ -21,7 +22,7 @@ class WebPlace(Place):
 
     def _app(self) -> App:
         native = super()._app()
-        web: App = create_web_app(self.house, openapi_document)  # type: ignore[assignment]
+        web: App = AnswerHead(create_web_app(self.house, openapi_document))  # type: ignore[arg-type]
         routes = [Route(prefix, web) for prefix in ("/", "/ui", "/docs")]
         return Guard(Gateway(routes, native), Chance())
 

@@ -107,6 +107,15 @@ def test_a_wrong_method_is_answered_with_a_page(place: WebPlace) -> None:
     page_of(place.visitor().get("/ui/jobs/1/cancel"), 405)
 
 
+def test_pages_have_heads(place: WebPlace) -> None:
+    visitor = place.visitor()
+    for path in ("/ui/", "/docs", "/ui/agents", "/ui/events", "/ui/login"):
+        reply = visitor.head(path)
+        assert reply.content == b""
+        assert reply.status_code in (200, 303), path
+    assert place.browser().head("/ui/").headers["location"] == "/ui/login"
+
+
 def test_nobody_sees_the_jobs_of_others(place: WebPlace) -> None:
     ann, bob = place.name("ann"), place.name("bob")
     tokens = {name: place.token(name)["token"] for name in (ann, bob)}

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gristmill.domain.errors import NotAuthenticatedError
-from gristmill.web import sessions as module
-from gristmill.web.sessions import IDLE_LIMIT, LONGEST, Sessions
+from gristmill.services.web_sessions import WebSessions
+from gristmill.web.sessions import IDLE_LIMIT, LONGEST, SITE, Sessions
 from tests.identity.steered import Clock
 from tests.web.place import WebPlace
 
@@ -21,7 +21,13 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sessions(own_place: WebPlace, clock: Clock) -> Sessions:
-    return Sessions(own_place.house.tokens, clock.chance())
+    return open_sessions(own_place, clock)
+
+
+def open_sessions(place: WebPlace, clock: Clock) -> Sessions:
+    chance = clock.chance()
+    logins = WebSessions(place.house.database, chance, place.house.box, SITE)
+    return Sessions(place.house.tokens, logins, chance)
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -59,21 +65,27 @@ def test_a_login_that_nobody_uses_ends(
     run(work)
 
 
-def test_the_login_used_least_makes_room(
-    sessions: Sessions, clock: Clock, own_place: WebPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MOST_SESSIONS", 3)
+def test_a_login_outlives_the_server(sessions: Sessions, clock: Clock, own_place: WebPlace) -> None:
+    async def work() -> None:
+        handle = await sessions.open(own_place.admin_token)
+        before = await sessions.visitor(handle)
+        again = open_sessions(own_place, clock)
+        assert await again.visitor(handle) == before
+        await again.close(handle)
+        with pytest.raises(NotAuthenticatedError):
+            await sessions.visitor(handle)
+
+    run(work)
+
+
+def test_a_login_ends_with_its_token(sessions: Sessions, own_place: WebPlace) -> None:
+    token = own_place.token("ann")
 
     async def work() -> None:
-        handles = []
-        for _ in range(3):
-            clock.time += MINUTE
-            handles.append(await sessions.open(own_place.admin_token))
-        clock.time += MINUTE
-        await sessions.visitor(handles[0])
-        await sessions.open(own_place.admin_token)
-        await sessions.visitor(handles[0])
+        handle = await sessions.open(token["token"])
+        assert (await sessions.visitor(handle)).who.user == "ann"
+        await own_place.house.tokens.revoke(token["id"])
         with pytest.raises(NotAuthenticatedError):
-            await sessions.visitor(handles[1])
+            await sessions.visitor(handle)
 
     run(work)

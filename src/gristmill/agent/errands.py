@@ -6,7 +6,7 @@ agent introduces itself again with everything it holds.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -26,6 +26,7 @@ from gristmill.domain.outcome import STOPPED_WITH_SERVER
 from gristmill.protocol.messages import (
     Finished,
     Held,
+    Lease,
     LeaseReply,
     LeaseRequest,
     ReadOutput,
@@ -128,12 +129,11 @@ class Errands:
         self._lost.set()
 
     async def ask(self) -> None:
-        """Ask for work and orders, for ever."""
-        while not self.stopping.is_set():
+        """Ask for work and orders, for ever: who leaves still obeys for what it holds."""
+        while True:
             await self._registered.wait()
             self._number += 1
             await self._ask_once()
-        await asyncio.Event().wait()
 
     async def _ask_once(self) -> None:
         runner, number = self._runner, self._number
@@ -145,7 +145,7 @@ class Errands:
                 self._instance(),
                 number,
                 runner.free,
-                runner.waitlist.wishes(runner.capacity),
+                self._wishes(),
                 LEASE_WAIT,
             )
             try:
@@ -175,12 +175,26 @@ class Errands:
             self._runner.release((held.job, held.attempt, held.rank))
         for order in reply.orders:
             self._inside.obey(order)
-        self._runner.accept(reply.leases)
+        if reply.stop:
+            self.stopping.set()
+        if self.stopping.is_set():
+            self._refuse(reply.leases)
+        else:
+            self._runner.accept(reply.leases)
         if reply.end_all:
             self._runner.give_back()
             self._runner.kill_all(STOPPED_WITH_SERVER)
-        if reply.stop:
-            self.stopping.set()
+
+    def _refuse(self, leases: Sequence[Lease]) -> None:
+        """Give back what was leased before the server heard that we leave."""
+        if leases:
+            returned = (Held(lease.job, lease.attempt, lease.rank) for lease in leases)
+            self._runner.returned.extend(returned)
+            self.changed.set()
+
+    def _wishes(self) -> dict[int, int]:
+        runner = self._runner
+        return {} if self.stopping.is_set() else runner.waitlist.wishes(runner.capacity)
 
     async def until_told(self, seconds: float) -> None:
         """Return when the server has acknowledged everything, or after that many seconds."""
@@ -234,10 +248,11 @@ class Errands:
             results,
             self._number,
             runner.free,
-            {} if self.stopping.is_set() else runner.waitlist.wishes(runner.capacity),
+            self._wishes(),
             list(runner.returned),
             list(runner.goals),
             self._samples(),
+            self.stopping.is_set(),
         )
         try:
             reply = await self._telling.call("/agent/report", report, ReportReply)

@@ -101,6 +101,7 @@ class Runner:
         self.node, self.instance = node, instance
         self.capacity, self.free = capacity, capacity.copy()
         self.busy = asyncio.Event()
+        self.begun = asyncio.Event()
         self.idle = asyncio.Event()
         self.idle.set()
         self.waitlist = Waitlist()
@@ -406,6 +407,7 @@ class Runner:
             self._next_step(member)
             return
         self._by_pid[pid] = member
+        self.begun.set()
         member.pid = pid
         if step.task is not None:
             member.ran = True

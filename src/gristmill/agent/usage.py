@@ -1,7 +1,8 @@
 """What running members use: memory now and at most, CPU time, processes."""
 
 import resource
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gristmill.agent.census import MemberProcesses, take_census
@@ -47,24 +48,25 @@ class _Record:
 class Sampler:
     """Measures members and remembers their peaks until they are forgotten.
 
-    pause: seconds to wait before the next sample.
+    pause: seconds to wait before the next sample. spent: seconds of CPU time taken so far; on a
+    busy machine that is far less than what passes meanwhile.
     """
 
-    def __init__(self, chance: Chance) -> None:
-        self._monotonic = chance.monotonic
+    def __init__(self, chance: Chance, spent: Callable[[], float] = time.thread_time) -> None:
+        self._monotonic, self._spent = chance.monotonic, spent
         self._records: dict[str, _Record] = {}
         self.pause = USUAL_PAUSE
 
     def sample(self, members: Sequence[MemberProcesses]) -> dict[str, Usage]:
         """Measure these members now; usage by marker."""
-        began = self._monotonic()
+        before = self._spent()
         census = take_census(members)
         for member in members:
             record = self._records.setdefault(member.marker, _Record())
             stats = census.members[member.marker]
             self._count_cpu(record, stats)
             self._weigh(record, stats)
-        self.pause = max(USUAL_PAUSE, (self._monotonic() - began) / MOST_SHARE)
+        self.pause = max(USUAL_PAUSE, (self._spent() - before) / MOST_SHARE)
         return {member.marker: self.usage(member) for member in members}
 
     def usage(self, member: MemberProcesses) -> Usage:
@@ -102,12 +104,12 @@ class Sampler:
         # Shared pages make the exact figure smaller, never larger: it is only worth its price
         # where it could be a new peak, and where there is somebody to share with.
         if len(stats) > 1 and resident > record.peak:
-            began = self._monotonic()
-            if began < record.next_exact_look:
+            if self._monotonic() < record.next_exact_look:
                 return
+            before = self._spent()
             resident = sum(_proportional(stat) for stat in stats)
-            ended = self._monotonic()
-            record.next_exact_look = ended + (ended - began) / MOST_SHARE
+            cost = self._spent() - before
+            record.next_exact_look = self._monotonic() + cost / MOST_SHARE
         record.memory = resident
         record.peak = max(record.peak, resident)
 

@@ -1,9 +1,10 @@
 """Looking after members that live longer than a moment: usage, memory, wall time."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
-from gristmill.agent.census import members_of
+from gristmill.agent.census import MemberProcesses, members_of
 from gristmill.agent.cgroups import Cgroups
 from gristmill.agent.ending import processes_of
 from gristmill.agent.goals import says_done
@@ -48,21 +49,34 @@ class Watch:
         """Look after members until cancelled."""
         while True:
             await self._runner.busy.wait()
-            await asyncio.sleep(self.tick())
+            await self._rest(self.tick())
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but not past the moment from which a step that begins meanwhile is due."""
+        until = self._chance.monotonic() + seconds
+        if seconds > YOUNG:
+            self._runner.begun.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._runner.begun.wait()
+        await asyncio.sleep(min(YOUNG, max(0.0, until - self._chance.monotonic())))
 
     def tick(self) -> float:
         """Do what is due; return the seconds until something can be due again."""
         now = self._chance.monotonic()
         running = [member for member in self._runner.running.values() if member.pid]
-        for member in running:
-            if member.watched != member.pid and _is_due(member, now):
-                self._look_after(member)
+        new = [one for one in running if one.watched != one.pid and _is_due(one, now)]
+        for member in new:
+            self._look_after(member)
         if now >= self._next_sample:
             self._sample([member for member in running if member.processes is not None])
             self._end_talkative(running)
             self._notice_goals(running)
             self._runner.give_back_stale()
             self._next_sample = now + self._sampler.pause
+        else:
+            # It may end before the next sample of all: then this one is what is known of it.
+            self._measure(new)
         self._end_overdue(running, now)
         return self._pause(running, now)
 
@@ -77,18 +91,24 @@ class Watch:
             processes.group.adopt(lambda: [stat.process.pid for stat in members_of(processes)])
         member.watched = member.pid
 
-    def _sample(self, members: list[Member]) -> None:
+    def _measure(self, members: list[Member]) -> list[tuple[Member, MemberProcesses]]:
         known = [(member, processes_of(member)) for member in members]
-        self._sampler.sample([processes for _, processes in known])
+        if known:
+            self._sampler.sample([processes for _, processes in known])
         for member, processes in known:
             usage = self._sampler.usage(processes)
             member.sampled_kb = max(member.sampled_kb, int(usage.peak_memory_mb * 1024))
             member.sampled_cpu = usage.cpu_seconds
+        return known
+
+    def _sample(self, members: list[Member]) -> None:
+        known = self._measure(members)
+        for member, processes in known:
             if member.spec.usage_sources and self._pulses.sample(member, processes):
                 self._runner.changed()
             limit = memory_limit(member)
             if limit is not None and self._sampler.over_memory(processes, limit):
-                self._end_over_memory(member, usage.memory_mb)
+                self._end_over_memory(member, self._sampler.usage(processes).memory_mb)
         self._relieve([(member, self._sampler.usage(each).memory_mb) for member, each in known])
         self._end_without_room(members)
         self._pulses.keep_only({processes.marker for _, processes in known})

@@ -84,6 +84,7 @@ token_app.command("revoke")(command(tokens.revoke))
 schedule_app.command("list")(command(schedules.show_all))
 schedule_app.command("show")(command(schedules.show))
 schedule_app.command("run")(command(schedules.run))
+schedule_app.command("start")(command(schedules.start))
 schedule_app.command("pause")(command(schedules.pause))
 schedule_app.command("resume")(command(schedules.resume))
 schedule_app.command("next")(command(schedules.coming))
@@ -161,12 +162,19 @@ def run(arguments: list[str]) -> int:
             arguments, prog_name="gristmill", standalone_mode=False
         )
     except typer.TyperException as error:
-        return _fail(error.format_message(), error.exit_code)
+        return _fail(_advised(error), error.exit_code)
     except GristmillError as error:
         return _fail(failures.one_line(error), failures.exit_code(error))
     except (KeyboardInterrupt, typer.Abort):
         return failures.INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _advised(error: "typer.TyperException") -> str:
+    """Return what was wrong with the words of a command, and where to read how it is used."""
+    context = getattr(error, "ctx", None)
+    advice = f" (see {context.command_path} --help)" if context is not None else ""
+    return error.format_message().rstrip(".") + advice
 
 
 def _fail(message: str, code: int) -> int:

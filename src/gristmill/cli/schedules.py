@@ -1,4 +1,4 @@
-"""``gristmill schedule list | show | run | pause | resume | next | log | backfill``."""
+"""``gristmill schedule list | show | run | start | pause | resume | next | log | backfill``."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +9,9 @@ from gristmill.cli.session import Session
 
 if TYPE_CHECKING:
     from gristmill.client.models import Run, Schedule, ScheduleGlance
+
+NEVER = "never: see gristmill schedule start"
+_CATCH_UP = {"skip": "left out", "one": "made up for once", "all": "made up for one by one"}
 
 Which = Annotated[str, typer.Argument(metavar="SCHEDULE", help="An id, a name, or PROJECT/NAME.")]
 
@@ -53,6 +56,24 @@ def run(
         session.output.line(str(made.id))
 
 
+def start(
+    session: Session,
+    schedule: Which,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Such as 2026-01-31T03:00Z; else the next time, or now."),
+    ] = None,
+) -> None:
+    """Let a schedule that was declared without a first run begin; prints when it does."""
+    time = None if at is None else _moment(at, "--at")
+    made = session.client.start_schedule(_find(session, schedule), time)
+    if session.output.as_json:
+        session.output.json(made)
+    else:
+        session.output.line(f"run {made.id} is due at {_time(made.due_at)}")
+
+
 def pause(session: Session, schedule: Which) -> None:
     """Let no run begin by the schedule's rhythm."""
     _say(session, session.client.pause_schedule(_find(session, schedule)))
@@ -76,13 +97,20 @@ def coming(
         return
     for at in times:
         session.output.line(_time(at))
+    if not times:
+        session.output.note(NEVER)
 
 
 def log(
-    session: Session, schedule: Which, run_id: Annotated[int, typer.Argument(metavar="RUN")]
+    session: Session,
+    schedule: Which,
+    run_id: Annotated[
+        int | None, typer.Argument(metavar="[RUN]", help="Its id; else the run that returned last.")
+    ] = None,
 ) -> None:
     """Print what a run wrote."""
-    text = session.client.run_log(_find(session, schedule), run_id)
+    number = _find(session, schedule)
+    text = session.client.run_log(number, _last_run(session, number) if run_id is None else run_id)
     if session.output.as_json:
         session.output.json({"log": text})
     else:
@@ -120,6 +148,15 @@ def backfill(
         session.output.line(str(job))
 
 
+def _last_run(session: Session, schedule: int) -> int:
+    from gristmill.domain.errors import NotFoundError
+
+    runs = session.client.runs(schedule, state="completed", limit=1).runs
+    if not runs:
+        raise NotFoundError(f"no run of schedule {schedule} has returned yet")
+    return runs[0].id
+
+
 def _find(session: Session, text: str) -> int:
     """Return the schedule's id, of a name too when only one has it."""
     from gristmill.domain.errors import InvalidInputError, NotFoundError
@@ -142,7 +179,9 @@ def _moment(text: str, option: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InvalidInputError(f"{option} {text!r} is no time: {error}", option) from error
+        raise InvalidInputError(
+            f"{text!r} is no time such as 2026-01-31T03:00Z or 2026-01-31", option
+        ) from error
     return moment.astimezone() if moment.tzinfo is None else moment
 
 
@@ -166,18 +205,22 @@ def _row(glance: "ScheduleGlance") -> tuple[object, ...]:
 
 
 def _facts(detail: "Schedule") -> list[tuple[str, object]]:
+    rhythm = _rhythm(detail.every, detail.cron)
     return [
         ("id", detail.id),
         ("template", detail.template),
         ("pool", detail.pool),
-        ("rhythm", _rhythm(detail.every, detail.cron)),
+        ("rhythm", rhythm),
         ("time zone", detail.timezone or None),
+        ("not at", ", ".join(f"{one['from']}-{one['to']}" for one in detail.exclude) or None),
+        ("jitter", f"up to {detail.jitter:g} s" if detail.jitter else None),
+        ("missed times", _CATCH_UP.get(detail.catch_up) if rhythm else None),
         ("state", "on" if detail.active else "held up" if detail.enabled else "off"),
         ("failures", detail.failures or None),
         ("runs", f"{detail.succeeded} succeeded, {detail.failed} failed"),
         ("parent", detail.parent),
         ("children", " ".join(map(str, detail.children)) or None),
-        ("next", ", ".join(map(_time, detail.next)) or None),
+        ("next", ", ".join(map(_time, detail.next)) or (NEVER if rhythm else None)),
     ]
 
 

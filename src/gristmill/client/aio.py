@@ -429,6 +429,13 @@ class AsyncClient:
         """Add a run by hand. chains: whether the children follow."""
         return await self._ask(schedule_calls.run(schedule_id, chains=chains))
 
+    async def start_schedule(self, schedule_id: int, at: datetime | None = None) -> Run:
+        """Add the first run by a schedule's rhythm: at that time, else at its next one.
+
+        Raises ConflictError when there is no rhythm, or when it has a run already.
+        """
+        return await self._ask(schedule_calls.start(schedule_id, at))
+
     async def next_times(self, schedule_id: int, count: int = 10) -> Sequence[datetime]:
         """Return when a schedule comes round next."""
         return await self._ask(schedule_calls.next_times(schedule_id, count))

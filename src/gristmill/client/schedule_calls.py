@@ -51,6 +51,11 @@ def run(number: int, *, chains: bool) -> Call[Run]:
     return Call(_post(f"/v1/schedules/{number}/run", {"chains": chains}), _json(Run))
 
 
+def start(number: int, at: datetime | None) -> Call[Run]:
+    """Add the first run by a schedule's rhythm."""
+    return Call(_post(f"/v1/schedules/{number}/start", {"at": at}), _json(Run))
+
+
 def next_times(number: int, count: int) -> Call[tuple[datetime, ...]]:
     """Ask when a schedule comes round next."""
     decode = msgspec.json.Decoder(dict[str, tuple[datetime, ...]]).decode

@@ -408,6 +408,13 @@ class Client:
         """Add a run by hand. chains: whether the children follow."""
         return self._ask(schedule_calls.run(schedule_id, chains=chains))
 
+    def start_schedule(self, schedule_id: int, at: datetime | None = None) -> Run:
+        """Add the first run by a schedule's rhythm: at that time, else at its next one.
+
+        Raises ConflictError when there is no rhythm, or when it has a run already.
+        """
+        return self._ask(schedule_calls.start(schedule_id, at))
+
     def next_times(self, schedule_id: int, count: int = 10) -> Sequence[datetime]:
         """Return when a schedule comes round next."""
         return self._ask(schedule_calls.next_times(schedule_id, count))

@@ -150,6 +150,7 @@ SCHEDULE_FIELDS = _taking(
     _reference("ScheduleFields"), {"hourly": {"every": {"count": 1, "unit": "hour"}}}
 )
 MANUAL_RUN = _taking(_reference("NewManualRun"), {"alone": {"chains": False}})
+FIRST_RUN = _taking(_reference("FirstRun"), {"at a time": {"at": "2026-01-01T03:00:00Z"}})
 PERIOD = _taking(
     _reference("Period"),
     {"a day": {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T23:59:59Z"}},

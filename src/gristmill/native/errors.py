@@ -113,13 +113,19 @@ def _on_http(request: AnyRequest, error: HTTPException) -> Response[ErrorReply]:
     status = error.status_code
     code = _CODES.get(status, "invalid_input" if status < 500 else "internal")
     given = {name.lower(): value for name, value in (error.headers or {}).items()}
-    headers = {"Allow": given["allow"]} if "allow" in given else {}
+    headers = {"Allow": _with_head(given["allow"])} if "allow" in given else {}
     message = error.detail or code.replace("_", " ")
     if status == 404:
         message = f"there is nothing at {request.scope['path'][:200]}"
     elif status == 405:
         message = f"{request.method} is not for this path: use {headers.get('Allow', 'another')}"
     return _reply(status, ErrorDetail(code, message, _FIELDS.get(status, "")), headers)
+
+
+def _with_head(allow: str) -> str:
+    """Return the methods of a path with HEAD, which is answered wherever GET is."""
+    methods = {method.strip() for method in allow.split(",")}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 def _on_defect(_: AnyRequest, error: Exception) -> Response[ErrorReply]:

@@ -138,6 +138,12 @@ class NewManualRun(msgspec.Struct, forbid_unknown_fields=True):
     at: Moment | None = None
 
 
+class FirstRun(msgspec.Struct, forbid_unknown_fields=True):
+    """When a schedule starts. at: null for the next time of a cron line, else for now."""
+
+    at: Moment | None = None
+
+
 class Period(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A period that has passed, both ends included."""
 

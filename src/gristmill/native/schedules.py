@@ -23,6 +23,7 @@ from gristmill.services.schedules.book import ScheduleFilter, ScheduleView
 from gristmill.services.schedules.defining import ScheduleChange
 from gristmill.services.schedules.pages import RunFilter, RunState, RunView
 from gristmill.services.schedules.runs import NewRun
+from gristmill.services.schedules.starting import start
 
 DEFAULT_PAGE, MOST_A_PAGE = 100, 1_000
 MOST_TIMES = 100
@@ -162,6 +163,24 @@ class ScheduleRoutes(Controller):
         due = house.chance.now() if wish.at is None else wish.at.timestamp()
         new = NewRun(schedule_id=schedule, due_at=due, manual=True, chains=wish.chains)
         number = await house.runs.create(new, writer.user, Dialect.SCHEDULE)
+        return _run(await house.runs.get(number))
+
+    @post(
+        "/{schedule:int}/start",
+        operation_class=documented.FIRST_RUN,
+        summary="Start a schedule that has no run by its rhythm",
+        responses=documented.CONFLICT,
+    )
+    async def start(
+        self, request: AnyRequest, house: TheHouse, writer: Caller, schedule: ScheduleNumber
+    ) -> wire.RunGlance:
+        """Add the run from which the others follow; 409 where one waits or runs already."""
+        await house.schedule_access.operate(writer, schedule)
+        wish = wire.FirstRun()
+        if await request.body():
+            wish = await read_json(request, wire.FirstRun)
+        at = None if wish.at is None else wish.at.timestamp()
+        number = await start(house.schedule_core, schedule, at, writer.user)
         return _run(await house.runs.get(number))
 
     @post(

@@ -258,6 +258,7 @@ class Report(_Message, frozen=True):
     request, free, hot: bring the lease request of that number up to date while it waits.
     returned: members given back without having begun. goals: members that said they were done.
     usages: samples of members that are measured; one that is lost is not sent again.
+    leaving: the agent takes no more work, and leaves once what it holds has ended.
     """
 
     agent: int
@@ -270,6 +271,7 @@ class Report(_Message, frozen=True):
     returned: list[Held] = []
     goals: list[Held] = []
     usages: list[UsageSample] = []
+    leaving: bool = False
 
 
 class ReportReply(_Message, frozen=True):

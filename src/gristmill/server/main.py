@@ -47,6 +47,7 @@ from gristmill.server.gateway import (
     prominence_routes,
 )
 from gristmill.server.guard import Guard
+from gristmill.server.head import AnswerHead
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Addresses, Certificate, Doors, Listeners
 from gristmill.server.logging import configure_logging
@@ -190,6 +191,7 @@ class Server:
             chance,
             rules=AgentRules(heartbeat=settings.heartbeat, lost_after=settings.lost_after),
             keep_jobs=settings.retention_finished,
+            keep_events=settings.retention_events,
             engine=settings.engine,
             largest_object=settings.objects.max_size * MB,
             public_url=settings.public_url,
@@ -208,8 +210,8 @@ class Server:
 
     def _app(self) -> App:
         settings = self._settings
-        native: App = create_native_app(self._house)  # type: ignore[assignment]
-        web: App = create_web_app(self._house, openapi_document)  # type: ignore[assignment]
+        native: App = AnswerHead(create_native_app(self._house))  # type: ignore[arg-type]
+        web: App = AnswerHead(create_web_app(self._house, openapi_document))  # type: ignore[arg-type]
         routes = [Route("/agent", AgentDoor(self._house))]
         routes.append(Route(BLOBS, BlobDoor(self._house)))
         wr = create_wr_app(self._house, _wr_settings(settings.wr))

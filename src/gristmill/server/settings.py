@@ -144,6 +144,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "how long a finished job is kept; off: always",
         ),
     ]
+    retention_events: Annotated[
+        float | None,
+        Declared(
+            or_word("off", seconds(60, 36_500 * DAY)),
+            "off",
+            "how long the record of events is kept; off: always",
+        ),
+    ]
     public_url: Annotated[
         str,
         Declared(

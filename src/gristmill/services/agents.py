@@ -192,6 +192,8 @@ class Agents:
         """Record what happened; it is on disk when this returns."""
         agent = self._seen(message.agent, message.instance)
         agent.free = message.free
+        if message.leaving:
+            agent.draining = True
         drop: list[Held] = []
         if message.started or message.finished or message.returned or message.goals:
             drop = await self._reporter.report(message)

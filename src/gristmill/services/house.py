@@ -59,6 +59,7 @@ from gristmill.services.tokens import Tokens
 from gristmill.services.users import Users
 from gristmill.services.waiting import pause
 from gristmill.services.waits import Waits
+from gristmill.services.web_sessions import WebSessions
 from gristmill.services.workflows.book import Workflows
 from gristmill.services.workflows.mail import mail_at_end
 from gristmill.store.database import Database
@@ -79,6 +80,7 @@ class House:
         *,
         rules: AgentRules | None = None,
         keep_jobs: float | None = None,
+        keep_events: float | None = None,
         engine: str = "none",
         largest_object: int = LARGEST_OBJECT,
         public_url: str = "",
@@ -138,7 +140,7 @@ class House:
         self.core.on_workflow_end.append(mail_at_end(self.notifications))
         self.device_logins = DeviceLogins(database, chance, self.tokens, keyring.signing_key)
         self.timers = Timers(self.core)
-        self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)
+        self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=keep_events)
         admins = (admin_mail,) if admin_mail else ()
         schedule_rules = schedule_rules or ScheduleRules()
         zone = ZoneInfo(schedule_rules.zone)
@@ -159,6 +161,10 @@ class House:
     def job_base(self) -> str:
         """The base URL under which jobs reach this server, such as ``http://127.0.0.1:7070``."""
         return self.reach.for_jobs()
+
+    def web_sessions(self, site: str) -> WebSessions:
+        """Return the logins of a site that people use with a browser."""
+        return WebSessions(self.database, self.chance, self.box, site)
 
     def _declared_anew(self) -> None:
         self.tokens.forget()

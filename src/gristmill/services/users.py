@@ -1,6 +1,7 @@
 """Declared users: their passwords, and what their account adds to a credential."""
 
 import asyncio
+import hashlib
 from functools import cache
 
 import argon2
@@ -31,6 +32,15 @@ class Users:
         if account is None or not good or not account.user.enabled:
             raise NotAuthenticatedError(WRONG)
         return with_account(Identity(user=name, scopes=frozenset(DEFAULT_SCOPES)), account)
+
+    async def password_stamp(self, name: str) -> str:
+        """Return a text that changes with the user's password, empty without one."""
+        return await self._database.read(lambda tx: _stamp(find_account(tx, name)))
+
+
+def _stamp(account: Account | None) -> str:
+    password_hash = account.password_hash if account else None
+    return "" if password_hash is None else hashlib.sha256(password_hash.encode()).hexdigest()
 
 
 def with_account(identity: Identity, account: Account | None) -> Identity:

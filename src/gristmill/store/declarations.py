@@ -176,7 +176,7 @@ def _schedules(tx: Transaction) -> list[Stored[Schedule]]:
             pool=pool,
             description=description,
             script=script,
-            every=Every(count=count, unit=unit) if count is not None else None,
+            every=Every(count=count, unit=unit) if count is not None and unit else None,
             cron=cron,
             timezone=timezone,
             jitter=jitter,

@@ -59,8 +59,8 @@ class ScheduleRow(msgspec.Struct):
 
     @property
     def every(self) -> Every | None:
-        """The interval, if it has one."""
-        if self.every_count is None:
+        """The interval, if it has a whole one."""
+        if self.every_count is None or self.every_unit is None:
             return None
         return Every(count=self.every_count, unit=self.every_unit)  # type: ignore[arg-type]
 

@@ -22,7 +22,7 @@ from gristmill.services.house import House
 from gristmill.web import agents, assets, device, docs, jobs, live, login, output, overview
 from gristmill.web.layout import page, respond
 from gristmill.web.markup import tag
-from gristmill.web.sessions import Sessions
+from gristmill.web.sessions import SITE, Sessions
 from gristmill.web.visit import AnyRequest, provide_author, provide_visitor
 
 LARGEST_FORM = 64 << 10
@@ -38,7 +38,7 @@ _STATUSES: dict[type[GristmillError], tuple[int, str]] = {
 
 def create_web_app(house: House, openapi: Callable[[], dict[str, Any]]) -> Litestar:
     """Return the ASGI app of the pages. openapi: makes the document that /docs shows."""
-    sessions = Sessions(house.tokens, house.chance)
+    sessions = Sessions(house.tokens, house.web_sessions(SITE), house.chance)
 
     async def provide_house() -> House:
         return house

@@ -50,7 +50,7 @@ async def log_in(request: AnyRequest, sessions: TheSessions) -> Response[Any]:
         handle = await sessions.open(form.get("token", "").strip())
     except (NotAuthenticatedError, NotPermittedError) as error:
         return respond(_login_page(wanted, str(error)), 403)
-    sessions.close(request.cookies.get(cookie_name(request), ""))
+    await sessions.close(request.cookies.get(cookie_name(request), ""))
     return Redirect(wanted, status_code=303, cookies=[session_cookie(request, handle)])
 
 
@@ -58,7 +58,7 @@ async def log_in(request: AnyRequest, sessions: TheSessions) -> Response[Any]:
 async def log_out(request: AnyRequest, author: TheVisitor, sessions: TheSessions) -> Response[Any]:
     """End the login."""
     del author
-    sessions.close(request.cookies.get(cookie_name(request), ""))
+    await sessions.close(request.cookies.get(cookie_name(request), ""))
     return Redirect("/ui/login", status_code=303, cookies=[session_cookie(request, "")])
 
 

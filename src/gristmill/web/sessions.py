@@ -1,33 +1,37 @@
-"""Who has logged in: a cookie holds a handle, the credential behind it stays in the server.
-
-Sessions live in memory. After a restart of the server people give their token again.
-"""
+"""Who has logged in to the dashboard, with which credential, and for how long."""
 
 import hashlib
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gristmill.domain.clock import Chance
-from gristmill.domain.errors import NotAuthenticatedError, NotPermittedError
+from gristmill.domain.errors import (
+    NotAuthenticatedError,
+    NotPermittedError,
+    UnavailableError,
+)
 from gristmill.domain.identity import READ, Identity
 from gristmill.services.tokens import Tokens
+from gristmill.services.web_sessions import Login, WebSessions
 
+SITE = "ui"
 IDLE_LIMIT = 12 * 3600.0
 LONGEST = 7 * 86400.0
-MOST_SESSIONS = 10_000
-HANDLE_BYTES = 32
+COARSE = 300.0
+"""Seconds of use that are not worth a write."""
 
 LOG_IN = "log in to see this page"
 
+_FORM_PURPOSE = b"gristmill form token 1"
 
-@dataclass
+
+@dataclass(frozen=True)
 class Session:
-    """One login. form_token: what its forms must carry. Times are monotonic seconds."""
+    """One login. form_token: what its forms must carry; it follows from the handle."""
 
     credential: str
     form_token: str
-    began: float
-    seen: float
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,8 @@ class Visitor:
 class Sessions:
     """Opens, finds and ends logins."""
 
-    def __init__(self, tokens: Tokens, chance: Chance) -> None:
-        self._tokens, self._chance = tokens, chance
-        self._sessions: dict[bytes, Session] = {}
+    def __init__(self, tokens: Tokens, logins: WebSessions, chance: Chance) -> None:
+        self._tokens, self._logins, self._chance = tokens, logins, chance
 
     async def open(self, credential: str) -> str:
         """Return the handle of a new login.
@@ -54,35 +57,31 @@ class Sessions:
         who = await self._tokens.verify_bearer(credential)
         if not who.may(READ):
             raise NotPermittedError(f"this token lacks the scope {READ!r}: use one that has it")
-        self._drop_old()
-        handle, now = self._chance.token(HANDLE_BYTES), self._chance.monotonic()
-        session = Session(credential, self._chance.token(HANDLE_BYTES), now, now)
-        self._sessions[_key(handle)] = session
-        return handle
+        return await self._logins.open(who.user, credential, IDLE_LIMIT)
 
     async def visitor(self, handle: str) -> Visitor:
         """Return who has this handle. Raises NotAuthenticatedError, also once a token ended."""
-        key, now = _key(handle), self._chance.monotonic()
-        session = self._sessions.get(key)
-        if session is None or _over(session, now):
+        login = await self._logins.find(handle)
+        if login is None:
             raise NotAuthenticatedError(LOG_IN)
-        session.seen = now
-        return await self.renewed(session)
+        visitor = await self.renewed(Session(login.proof, _form_token(handle)))
+        await self._used(handle, login)
+        return visitor
 
     async def renewed(self, session: Session) -> Visitor:
         """Return the visitor as the credential is now. Raises NotAuthenticatedError."""
         return Visitor(await self._tokens.verify_bearer(session.credential), session)
 
-    def close(self, handle: str) -> None:
+    async def close(self, handle: str) -> None:
         """End a login; one that is gone already is as good."""
-        self._sessions.pop(_key(handle), None)
+        await self._logins.close(handle)
 
-    def _drop_old(self) -> None:
-        now = self._chance.monotonic()
-        for key in [key for key, session in self._sessions.items() if _over(session, now)]:
-            del self._sessions[key]
-        while len(self._sessions) >= MOST_SESSIONS:
-            del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].seen)]
+    async def _used(self, handle: str, login: Login) -> None:
+        ends_at = min(self._chance.now() + IDLE_LIMIT, login.began_at + LONGEST)
+        if ends_at > login.ends_at + COARSE:
+            # A page can be shown while nothing can be written.
+            with suppress(UnavailableError):
+                await self._logins.extend(handle, ends_at)
 
 
 def check_form_token(session: Session, given: str) -> None:
@@ -91,9 +90,5 @@ def check_form_token(session: Session, given: str) -> None:
         raise NotPermittedError("the form is from an older login: go back and load the page again")
 
 
-def _over(session: Session, now: float) -> bool:
-    return now - session.seen > IDLE_LIMIT or now - session.began > LONGEST
-
-
-def _key(handle: str) -> bytes:
-    return hashlib.sha256(handle.encode("utf-8", "replace")).digest()
+def _form_token(handle: str) -> str:
+    return hmac.new(handle.encode("utf-8", "replace"), _FORM_PURPOSE, hashlib.sha256).hexdigest()

@@ -28,7 +28,7 @@ class Access:
         signature = find_signature(request.headers)
         if signature is not None:
             return await self._worker(request, signature, snapshot)
-        reach = self._person(request, snapshot)
+        reach = await self._person(request, snapshot)
         if request.method != "GET":
             if (request.method, resource) not in SESSION_WRITES or not is_own_request(request):
                 raise unauthorized()
@@ -46,8 +46,8 @@ class Access:
         self._greeter.heard(worker)
         return reach_of_worker(snapshot, worker)
 
-    def _person(self, request: Request, snapshot: Snapshot) -> Reach:
-        name = self._sessions.user(request.cookies.get(SESSION_COOKIE, ""))
+    async def _person(self, request: Request, snapshot: Snapshot) -> Reach:
+        name = await self._sessions.user(request.cookies.get(SESSION_COOKIE, ""))
         user = snapshot.users.get(name) if name is not None else None
         if user is None or not user.value.enabled:
             raise unauthorized()

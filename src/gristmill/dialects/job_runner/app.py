@@ -17,7 +17,7 @@ from gristmill.dialects.job_runner.relay import Relay
 from gristmill.dialects.job_runner.routes import Routes
 from gristmill.dialects.job_runner.run_logs import RunLogs
 from gristmill.dialects.job_runner.runs import RunShelf
-from gristmill.dialects.job_runner.sessions import Sessions, brings_session
+from gristmill.dialects.job_runner.sessions import SITE, Sessions, brings_session
 from gristmill.dialects.job_runner.signature import looks_signed
 from gristmill.dialects.job_runner.sockets import Bind, Sockets
 from gristmill.dialects.job_runner.workers import WorkerShelf
@@ -59,11 +59,11 @@ class JobRunner:
         self._settings = settings
         self.relay = Relay()
         self._sockets = Sockets(house.board, self.relay, house.chance)
-        sessions = Sessions(house.chance)
+        sessions = Sessions(house.web_sessions(SITE), house.users, house.chance)
         self.app: App = Routes(
             house.directory,
             Access(sessions, Greeter(house.board, house.chance)),
-            Pages(house.users, sessions),
+            Pages(sessions),
             _shelves(house),
             self.relay,
             settings.timezone,

@@ -3,13 +3,12 @@
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from gristmill.dialects.job_runner.bodies import Fields
 from gristmill.dialects.job_runner.context import Document
 from gristmill.dialects.job_runner.errors import RefusedError, bad, refusal
 from gristmill.dialects.job_runner.uris import optional_uri, uri, uris
-from gristmill.domain.declared import Address, Every, Title
+from gristmill.domain.declared import Address, Title
 from gristmill.domain.errors import ConflictError, GristmillError, InvalidInputError
 from gristmill.services.schedules.book import ScheduleView
 from gristmill.services.schedules.defining import ScheduleChange
@@ -27,6 +26,7 @@ _CORE_NAMES = {
     "parent": "parent_id",
     "children": "child_ids",
     "script_content_partial": "script",
+    "reschedule_interval": "every_count",
     "enqueue_is_enabled": "enabled",
     "run_on_all_workers": "run_on_all_workers",
     "schedule_children_on_error": "run_children_on_error",
@@ -42,7 +42,6 @@ _WIRE_NAMES = {
 
 def write_job(mount: str, job: ScheduleView) -> Document:
     """Return a job as clients see it."""
-    every = job.every
     return {
         "id": job.id,
         "resource_uri": uri(mount, "job", job.id),
@@ -55,8 +54,8 @@ def write_job(mount: str, job: ScheduleView) -> Document:
         "script_content_partial": job.script,
         "script_content": job.rendered,
         "enqueue_is_enabled": job.enabled,
-        "reschedule_interval": every.count if every else None,
-        "reschedule_interval_type": _WORDS[every.unit] if every else "",
+        "reschedule_interval": job.every_count,
+        "reschedule_interval_type": _WORDS[job.every_unit] if job.every_unit else "",
         "run_on_all_workers": job.run_on_all_workers,
         "schedule_children_on_error": job.run_children_on_error,
         "notification_addresses": job.notify_text,
@@ -64,16 +63,19 @@ def write_job(mount: str, job: ScheduleView) -> Document:
     }
 
 
-def to_change(fields: Fields, known: ScheduleView | None) -> ScheduleChange:
+def to_change(fields: Fields) -> ScheduleChange:
     """Return what a body changes of a job, or makes of none. Raises RefusedError."""
     _check(fields)
     given: dict[str, Any] = {
         core: fields[wire] for wire, core in _CORE_NAMES.items() if wire in fields
     }
-    return ScheduleChange(every=_every(fields, known), **given)
+    if "reschedule_interval_type" in fields:
+        given["every_unit"] = UNITS.get(fields["reschedule_interval_type"])
+    return ScheduleChange(**given)
 
 
 def _check(fields: Fields) -> None:
+    _check_interval(fields.get("reschedule_interval"), fields.get("reschedule_interval_type", ""))
     if "title" in fields:
         _check_title(fields["title"])
     most = fields.get("disable_enqueue_after_fails")
@@ -94,24 +96,6 @@ def _check_title(title: str) -> None:
         msgspec.convert(title, Title)
     except msgspec.ValidationError:
         raise bad("title", "has 1 to 255 characters, and no line breaks or the like") from None
-
-
-def _every(fields: Fields, known: ScheduleView | None) -> Every | UnsetType | None:
-    """Return the interval where it changes. Its two halves come and go together."""
-    before = known.every if known else None
-    count = fields.get("reschedule_interval", before.count if before else None)
-    word = fields.get("reschedule_interval_type", _WORDS[before.unit] if before else "")
-    _check_interval(count, word)
-    emptied = {"reschedule_interval", "reschedule_interval_type"}.intersection(fields)
-    if count is None or not word:
-        half = count if count is not None else word
-        cleared = any(fields.get(name) in (None, "") for name in emptied)
-        if half and not cleared:
-            missing = "reschedule_interval_type" if count is not None else "reschedule_interval"
-            raise bad(missing, "is missing: an interval has a number and a type")
-        return None if before is not None else UNSET
-    every = Every(count=count, unit=UNITS[word])  # type: ignore[arg-type]
-    return UNSET if every == before else every
 
 
 def _check_interval(count: int | None, word: str) -> None:

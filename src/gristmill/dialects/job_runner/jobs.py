@@ -64,7 +64,7 @@ class Jobs:
         """Make a job. Raises RefusedError."""
         await self._check_relations(context, fields, None)
         try:
-            return await self._schedules.create(to_change(fields, None))
+            return await self._schedules.create(to_change(fields))
         except GristmillError as error:
             raise job_refusal(error) from error
 
@@ -74,7 +74,7 @@ class Jobs:
         check_operator(context, known.project_id)
         await self._check_relations(context, fields, known)
         try:
-            await self._schedules.change(number, to_change(fields, known))
+            await self._schedules.change(number, to_change(fields))
         except GristmillError as error:
             raise job_refusal(error) from error
 

@@ -2,8 +2,11 @@
 
 import operator
 from collections.abc import Callable
+from datetime import date
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+import re2
 
 from gristmill.dialects.job_runner.errors import bad
 from gristmill.dialects.job_runner.moments import read_moment, write_moment
@@ -31,9 +34,16 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
 _PARTS = {"year": slice(0, 4), "month": slice(5, 7), "day": slice(8, 10)}
 """Of a moment as it is written."""
 
+_DATES = frozenset({*_PARTS, "week_day"})
+_PATTERNS = frozenset({"regex", "iregex"})
 LOOKUPS = frozenset(
-    {*_ORDER, *_TEXT, *(f"i{name}" for name in _TEXT), *_PARTS, "iexact", "in", "range", "isnull"}
+    {*_ORDER, *_TEXT, *(f"i{name}" for name in _TEXT), *_DATES, *_PATTERNS}
+    | {"iexact", "in", "range", "isnull"}
 )
+
+LONGEST_PATTERN = 1000
+_PATTERN_MEMORY = 1 << 20
+"""Bytes a pattern may take once it is read: some grow large from little text."""
 
 
 class Kind(NamedTuple):
@@ -71,16 +81,40 @@ def _comparison(name: str, field: Field, kind: Kind, lookup: str, values: list[s
     if lookup in _ORDER:
         compare, operand = _ORDER[lookup], kind.parse(text)
         return lambda value: bool(compare(value, operand))
-    if lookup in _PARTS:
+    if lookup in _DATES:
         return _part(name, field, kind, lookup, text)
+    if lookup in _PATTERNS:
+        pattern = _pattern(name, lookup, text)
+        return lambda value: pattern.search(kind.write(value)) is not None
     return _as_text(kind, lookup, text)
 
 
 def _part(name: str, field: Field, kind: Kind, lookup: str, text: str) -> Matches:
     if field.type != "datetime" or not (text.isascii() and text.isdigit() and len(text) < 5):
         raise bad(name, f"{lookup} is a number, and only of dates")
-    part, number = _PARTS[lookup], int(text)
+    number = int(text)
+    if lookup == "week_day":
+        return lambda value: _week_day(kind.write(value)) == number
+    part = _PARTS[lookup]
     return lambda value: int(kind.write(value)[part]) == number
+
+
+def _week_day(written: str) -> int:
+    """Return the day of the week, from 1 for Sunday to 7 for Saturday."""
+    return date.fromisoformat(written[:10]).isoweekday() % 7 + 1
+
+
+def _pattern(name: str, lookup: str, text: str) -> Any:
+    """Return a regular expression that is searched for in time linear in the text."""
+    options = re2.Options()
+    options.case_sensitive = lookup == "regex"
+    options.max_mem, options.log_errors = _PATTERN_MEMORY, False
+    if len(text) > LONGEST_PATTERN:
+        raise bad(name, f"a pattern has at most {LONGEST_PATTERN} characters")
+    try:
+        return re2.compile(text, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        raise bad(name, f"{text[:40]!r} is no regular expression of RE2: {error}") from None
 
 
 def _as_text(kind: Kind, lookup: str, text: str) -> Matches:

@@ -16,7 +16,6 @@ from gristmill.dialects.job_runner.sessions import (
     same_text,
 )
 from gristmill.domain.errors import NotAuthenticatedError
-from gristmill.services.users import Users
 
 LOGIN = "/accounts/login/"
 LOGOUT = "/accounts/logout/"
@@ -55,8 +54,8 @@ required></label></p>
 class Pages:
     """Answers ``/accounts/login/`` and ``/accounts/logout/``."""
 
-    def __init__(self, users: Users, sessions: Sessions) -> None:
-        self._users, self._sessions = users, sessions
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
         self._checking = asyncio.Semaphore(MOST_CHECKS)
 
     async def log_in(self, request: Request) -> Answer:
@@ -72,11 +71,10 @@ class Pages:
         try:
             name, password = form.get("username", ""), form.get("password", "")
             async with self._checking:
-                who = await self._users.verify_password(name, password)
+                handle = await self._sessions.open(name, password)
         except NotAuthenticatedError:
             return self._form(request, wanted, _WRONG)
-        self._sessions.close(request.cookies.get(SESSION_COOKIE, ""))
-        handle = self._sessions.open(who.user)
+        await self._sessions.close(request.cookies.get(SESSION_COOKIE, ""))
         cookies = (
             _cookie(request, SESSION_COOKIE, handle, int(LIFETIME)),
             _cookie(request, CSRF_COOKIE, self._sessions.new_token(), CSRF_LIFETIME),
@@ -85,7 +83,7 @@ class Pages:
 
     async def log_out(self, request: Request) -> Answer:
         """End the session, and go to the form."""
-        self._sessions.close(request.cookies.get(SESSION_COOKIE, ""))
+        await self._sessions.close(request.cookies.get(SESSION_COOKIE, ""))
         return _redirect(request.mount + LOGIN, (_cookie(request, SESSION_COOKIE, "", 0),))
 
     def _form(self, request: Request, wanted: str, wrong: str = "") -> Answer:

@@ -1,75 +1,54 @@
-"""Who has logged in with a password: a cookie holds a handle, everything else stays here.
+"""Who has logged in with a password, and whether a request comes from a page of ours."""
 
-Sessions live in memory: after a restart of the server people log in again.
-"""
-
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gristmill.dialects.job_runner.exchange import Request
 from gristmill.domain.clock import Chance
+from gristmill.services.users import Users
+from gristmill.services.web_sessions import WebSessions
 
+SITE = "job_runner"
 SESSION_COOKIE = "sessionid"
 CSRF_COOKIE = "csrftoken"
 CSRF_HEADER = b"x-csrftoken"
 LIFETIME = 14 * 86400.0
 """Seconds a login lasts."""
 
-MOST_SESSIONS = 10_000
 HANDLE_BYTES = 32
 _COOKIE = re.compile(rb"(?:^|;)\s*sessionid=")
 
 
-@dataclass(frozen=True)
-class Session:
-    """One login. began: monotonic seconds."""
-
-    user: str
-    began: float
-
-
 class Sessions:
-    """Opens, finds and ends logins."""
+    """Opens, finds and ends logins. A login ends with the password that it was opened with."""
 
-    def __init__(self, chance: Chance) -> None:
-        self._chance = chance
-        self._sessions: dict[bytes, Session] = {}
+    def __init__(self, logins: WebSessions, users: Users, chance: Chance) -> None:
+        self._logins, self._users, self._chance = logins, users, chance
 
-    def open(self, user: str) -> str:
-        """Return the handle of a new login."""
-        self._drop_old()
-        handle = self.new_token()
-        self._sessions[_key(handle)] = Session(user, self._chance.monotonic())
-        return handle
+    async def open(self, name: str, password: str) -> str:
+        """Return the handle of a new login. Raises NotAuthenticatedError."""
+        # Looked at first: a login that races with a new password is none.
+        stamp = await self._users.password_stamp(name)
+        who = await self._users.verify_password(name, password)
+        return await self._logins.open(who.user, stamp, LIFETIME)
 
-    def user(self, handle: str) -> str | None:
+    async def user(self, handle: str) -> str | None:
         """Return who has this handle."""
-        session = self._sessions.get(_key(handle))
-        if session is None or self._chance.monotonic() - session.began > LIFETIME:
+        login = await self._logins.find(handle)
+        if login is None:
             return None
-        return session.user
+        stamp = await self._users.password_stamp(login.user)
+        return login.user if same_text(stamp, login.proof) else None
 
-    def close(self, handle: str) -> None:
+    async def close(self, handle: str) -> None:
         """End a login; one that is gone already is as good."""
-        self._sessions.pop(_key(handle), None)
+        await self._logins.close(handle)
 
     def new_token(self) -> str:
         """Return an unguessable text for a cookie."""
         return self._chance.token(HANDLE_BYTES)
-
-    def _drop_old(self) -> None:
-        """Sessions are kept in the order they began, so the oldest come first."""
-        now = self._chance.monotonic()
-        while self._sessions:
-            oldest = next(iter(self._sessions))
-            over = now - self._sessions[oldest].began > LIFETIME
-            if not over and len(self._sessions) < MOST_SESSIONS:
-                return
-            del self._sessions[oldest]
 
 
 def brings_session(headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -103,7 +82,3 @@ def comes_from_here(request: Request) -> bool:
 def same_text(one: str, other: str) -> bool:
     """Compare in a time that does not tell where they differ."""
     return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
-
-
-def _key(handle: str) -> bytes:
-    return hashlib.sha256(handle.encode("utf-8", "replace")).digest()

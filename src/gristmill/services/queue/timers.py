@@ -12,9 +12,11 @@ from gristmill.services.queue.search import KEPT_LISTED
 from gristmill.services.waiting import pause, wait_for
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import delete_jobs, ids_of
+from gristmill.store.web_sessions import delete_expired
 from gristmill.store.workflows import delete_workflow
 
 MOST_AT_ONCE = 1_000
+MOST_EVENTS = 10_000
 PAUSE_AFTER_FAILURE = 1.0
 HOUSEKEEPING_INTERVAL = 3_600.0
 KEEP_IDEMPOTENCY_KEYS = 7 * 86_400.0
@@ -89,10 +91,10 @@ class Housekeeping:
         now = self._core.chance.now()
         tx.run("delete_old_idempotent", before=now - KEEP_IDEMPOTENCY_KEYS)
         tx.run("delete_old_kept", before=now - KEPT_LISTED)
-        if self._keep_events is not None:
-            tx.run("delete_events_before", before=now - self._keep_events, most=MOST_AT_ONCE * 10)
+        delete_expired(tx, now)
+        more = self._forget_events(tx, now)
         if self._keep_jobs is None:
-            return [], False
+            return [], more
         before = now - self._keep_jobs
         old = tx.all("get_workflows_ended_before", before=before, most=MOST_AT_ONCE)
         for workflow in ids_of(old):
@@ -103,7 +105,14 @@ class Housekeeping:
             ledger.forget(head)
         paths = delete_jobs(tx, ids)
         ledger.close()
-        return paths, len(ids) == MOST_AT_ONCE
+        return paths, more or len(ids) == MOST_AT_ONCE
+
+    def _forget_events(self, tx: Transaction, now: float) -> bool:
+        """Remove old events, a batch of them; return whether there may be more."""
+        if self._keep_events is None:
+            return False
+        gone = tx.all("delete_events_before", before=now - self._keep_events, most=MOST_EVENTS)
+        return len(gone) == MOST_EVENTS
 
 
 def _seconds_until(due: float | None, now: float) -> float | None:

@@ -25,6 +25,7 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule as people and workers see it.
 
     rendered: its script inside its template. notify_text: addresses as they were given.
+    every_count, every_unit: the halves of every, of which one may be there alone.
     failures: consecutive ones. last_completed_set: of runs. base_at: the newest time by rhythm.
     """
 
@@ -39,6 +40,8 @@ class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     script: str
     rendered: str
     every: Every | None
+    every_count: int | None
+    every_unit: str | None
     cron: str | None
     timezone: str
     jitter: float

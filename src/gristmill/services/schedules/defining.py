@@ -23,7 +23,11 @@ UNITS = ("minute", "hour", "day", "month")
 
 
 class ScheduleChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What to set of a schedule. child_ids: exactly these have it as their parent afterwards."""
+    """What to set of a schedule. child_ids: exactly these have it as their parent afterwards.
+
+    every: the whole interval; every_count, every_unit: its halves, where every is not given. With
+    one half alone there is no rhythm yet.
+    """
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -33,6 +37,8 @@ class ScheduleChange(msgspec.Struct, frozen=True, kw_only=True):
     child_ids: Sequence[int] | UnsetType = UNSET
     script: str | UnsetType = UNSET
     every: Every | UnsetType | None = UNSET
+    every_count: int | UnsetType | None = UNSET
+    every_unit: str | UnsetType | None = UNSET
     cron: str | UnsetType | None = UNSET
     timezone: str | UnsetType = UNSET
     jitter: float | UnsetType = UNSET
@@ -48,6 +54,7 @@ class ScheduleChange(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = (
     "name", "description", "template_id", "pool_id", "script", "cron", "timezone", "jitter",
     "catch_up", "run_on_all_workers", "run_children_on_error", "disable_after_failures", "enabled",
+    "every_count", "every_unit",
 )  # fmt: skip
 _NEW: dict[str, Any] = {
     "name": "", "description": "", "template_id": None, "pool_id": None, "script": "",
@@ -92,11 +99,17 @@ def _values(values: dict[str, Any], change: ScheduleChange) -> dict[str, Any]:
         values["every_count"] = every.count if every else None
         values["every_unit"] = every.unit if every else None
     # A schedule has one rhythm: giving one takes the place of the other.
-    if change.every not in {UNSET, None} and change.cron in {UNSET, None}:
-        values["cron"] = None
-    elif change.cron not in {UNSET, None} and change.every in {UNSET, None}:
+    given = (change.every, change.every_count, change.every_unit)
+    if any(one not in {UNSET, None} for one in given):
+        if change.cron in {UNSET, None} and _has_interval(values):
+            values["cron"] = None
+    elif change.cron not in {UNSET, None}:
         values["every_count"] = values["every_unit"] = None
     return values
+
+
+def _has_interval(values: dict[str, Any]) -> bool:
+    return values["every_count"] is not None and values["every_unit"] is not None
 
 
 def _check(tx: Transaction, row: ScheduleRow | None, values: dict[str, Any]) -> int:
@@ -151,9 +164,9 @@ def _encodable(text: str) -> bool:
 
 def _check_rhythm(values: dict[str, Any]) -> None:
     count, unit, cron = values["every_count"], values["every_unit"], values["cron"]
-    if count is not None and cron is not None:
+    if _has_interval(values) and cron is not None:
         raise InvalidInputError("give either every or cron, not both", "cron")
-    if count is not None and not (1 <= count <= MOST_UNITS and unit in UNITS):
+    if (count is not None and not 1 <= count <= MOST_UNITS) or unit not in {None, *UNITS}:
         raise InvalidInputError(
             f"must be from 1 to {MOST_UNITS} of {', '.join(UNITS)}, not {count} {unit}", "every"
         )
