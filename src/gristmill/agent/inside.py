@@ -4,24 +4,45 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from gristmill.agent.connection import NotRegisteredError, RefusedError, ServerAwayError
+from gristmill.agent.container_process import find_first
+from gristmill.agent.ending import processes_of
+from gristmill.agent.killing import send
 from gristmill.agent.member import Member
+from gristmill.agent.processes import (
+    MARKER_VARIABLE,
+    Process,
+    all_pids,
+    identify,
+    read_file,
+)
 from gristmill.agent.questions import Questions
 from gristmill.agent.runner import Runner
 from gristmill.agent.runtimes import CannotRunError, Runtimes
-from gristmill.agent.sandbox import FailedError, dress
+from gristmill.agent.sandbox import HOME, FailedError, dress
 from gristmill.agent.sandboxes import Sandboxes
 from gristmill.agent.spawning import Helpers
 from gristmill.agent.steps import Step
+from gristmill.containers.run import Entry
 from gristmill.domain.errors import InvalidInputError
 from gristmill.protocol.messages import Order, OrderResult
 
 MOST_OUTPUT = 1 << 20
 """Bytes of a command's output that are kept."""
 
+COMMAND_VARIABLE = "GRISTMILL_COMMAND"
+"""Tells a command's processes from the others of its job."""
+
+NO_TASK = "no task of it runs just now"
+
+_JOINING = [sys.executable, "-m", "gristmill.agent.joining"]
 _CHUNK = 1 << 16
 
 log = structlog.get_logger()
@@ -73,30 +94,123 @@ class Inside:
         return OrderResult(error=error)
 
     async def _execute(self, member: Member, current: Step, order: Order) -> OrderResult:
-        step = Step(None, tuple(order.words), current.image, current.env, None, 0)
-        if member.sandbox is not None:
-            step = dress(member.sandbox, member.spec, step)
-        words, env, cwd = self._runtimes.prepare(member, step)
+        if member.stage is not None:
+            return OrderResult(absent=True, error=NO_TASK)
+        mark = f"{member.env[MARKER_VARIABLE]}/{order.request}"
+        call = self._call(member, current, order.words, {COMMAND_VARIABLE: mark})
+        if call is None:
+            return OrderResult(absent=True, error=NO_TASK)
         read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(write, True)
-        try:
-            pid, ended = self._helpers.start(words, env, cwd, stdout=write, stderr=write)
-        except BaseException:
-            os.close(read)
-            raise
-        finally:
-            os.close(write)
         output = _Output(read)
         try:
-            async with asyncio.timeout(order.limit):
-                code: int | None = await asyncio.shield(ended)
-        except TimeoutError:
-            code = None
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+            pid, ended = self._helpers.start(
+                call.words, call.env, call.cwd, stdout=write, stderr=write, third=call.plan
+            )
+            processes_of(member).group.adopt(lambda: [pid])
+            os.close(write)
+            write = -1
+            code = await _end_of(ended, order.limit)
+            if code is None:
+                _end(pid, mark)
+                return OrderResult(None, output.rest())
+            trouble = call.trouble()
+            if trouble is not None:
+                return OrderResult(absent=trouble.ended, error=trouble.error)
+            return OrderResult(code, output.rest())
         finally:
+            if write >= 0:
+                os.close(write)
             output.close()
-        return OrderResult(code, bytes(output.data))
+            call.close()
+
+    def _call(
+        self, member: Member, current: Step, words: Sequence[str], variables: dict[str, str]
+    ) -> "_Call | None":
+        """Return what to start for a command beside the current step's; None while none runs."""
+        step = current._replace(
+            words=tuple(words), workdir=None, kind="basic", app="", tee=None, script=None
+        )
+        if member.sandbox is not None:
+            step = dress(member.sandbox, member.spec, step)
+        step = step._replace(env={**step.env, **variables})
+        entry = self._runtimes.enter(member, step)
+        if entry is None:
+            return _Call(*self._runtimes.prepare(member, step))
+        if entry.joins == "nothing":
+            return _Call(entry.words, entry.env, member.cwd)
+        first = find_first(entry, member.pid)
+        return None if first is None else _joining(member, entry, first)
+
+
+class _Call(NamedTuple):
+    """A process to start. plan: descriptor of a file with what it is to do, if it needs one."""
+
+    words: list[str]
+    env: dict[str, str]
+    cwd: str
+    plan: int = -1
+
+    def trouble(self) -> "_Trouble | None":
+        """Return why the command was not run, None when it was."""
+        said = os.pread(self.plan, _CHUNK, 0) if self.plan >= 0 else b""
+        return msgspec.json.decode(said, type=_Trouble) if said else None
+
+    def close(self) -> None:
+        """Let go of the plan."""
+        if self.plan >= 0:
+            os.close(self.plan)
+
+
+class _Trouble(msgspec.Struct):
+    """Why a command was not run. ended: because the container is gone."""
+
+    ended: bool
+    error: str
+
+
+def _joining(member: Member, entry: Entry, first: Process) -> _Call:
+    rooted = entry.joins == "container"
+    plan = {
+        "pid": first.pid,
+        "start": first.start,
+        "root": rooted,
+        "cwd": HOME if rooted else member.cwd,
+        "words": entry.words,
+        "env": entry.env,
+    }
+    descriptor = os.memfd_create("plan", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(msgspec.json.encode(plan))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GRIST")}
+    env[MARKER_VARIABLE] = member.env[MARKER_VARIABLE]
+    return _Call(_JOINING, env, "/", descriptor)
+
+
+async def _end_of(ended: "asyncio.Future[int]", limit: float) -> int | None:
+    """Return an exit code, None when that takes longer than the limit."""
+    try:
+        async with asyncio.timeout(limit):
+            return await asyncio.shield(ended)
+    except TimeoutError:
+        return None
+
+
+def _end(pid: int, mark: str) -> None:
+    """Kill a command with all it has started, wherever that is by now."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    wanted = f"{COMMAND_VARIABLE}={mark}".encode()
+    for each in map(identify, all_pids()):
+        if each is None:
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if wanted in read_file(f"/proc/{each.pid}/environ").split(b"\0"):
+                send(each, signal.SIGKILL)
 
 
 class _Output:
@@ -107,10 +221,14 @@ class _Output:
         self._descriptor = descriptor
         asyncio.get_running_loop().add_reader(descriptor, self._read)
 
-    def close(self) -> None:
-        """Take what is still there and close the pipe."""
+    def rest(self) -> bytes:
+        """Take what is still there; return all that came."""
         while self._read():
             pass
+        return bytes(self.data)
+
+    def close(self) -> None:
+        """Close the pipe."""
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -57,6 +57,21 @@ class ContainerRun(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
 
 
+class Entry(NamedTuple):
+    """How a command gets into a container that runs.
+
+    words, env: of the process to start. joins: what whoever starts it has to give it first:
+    ``container`` means the namespaces, root and rights of the first process in the container
+    that is not the engine's own, ``processes`` only the namespaces of the engine's first one,
+    and ``nothing`` that the words see to it themselves. program: the engine's.
+    """
+
+    words: list[str]
+    env: dict[str, str]
+    joins: Literal["container", "processes", "nothing"]
+    program: str = ""
+
+
 class ContainerEngine(Protocol):
     """Turns a run into a plain child process.
 
@@ -85,6 +100,12 @@ class ContainerEngine(Protocol):
     def environment(self, run: ContainerRun) -> dict[str, str]:
         """Return the whole environment for the child process."""
 
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return how the run's words get into the container that runs under its token.
+
+        All but argv is as the container was started with. Raises InvalidInputError.
+        """
+
     def cleanup(self, token: str) -> None:
         """End and remove whatever is left of the run with this token.
 
@@ -110,6 +131,12 @@ def check_run(run: ContainerRun) -> None:
         raise InvalidInputError(
             f"{workdir_of(run)!r} must be an absolute path inside the container", field="workdir"
         )
+
+
+def joined_entry(run: ContainerRun, program: str) -> Entry:
+    """Return how a command gets into a container made of plain namespaces."""
+    check_run(run)
+    return Entry(words_of(run), environment_of(run), "container", program)
 
 
 def named(token: str) -> str:
