@@ -44,7 +44,10 @@ class EndedError(Exception):
 
 
 class Rights(NamedTuple):
-    """What a process may do, in the terms of the user namespace it was looked at from."""
+    """What a process may do, in the terms of the user namespace it was looked at from.
+
+    gains_none: set-user-id programs give it nothing.
+    """
 
     uids: tuple[int, int, int]
     gids: tuple[int, int, int]
@@ -54,6 +57,7 @@ class Rights(NamedTuple):
     effective: int
     bounding: int
     ambient: int
+    gains_none: bool
 
 
 class Place:
@@ -103,7 +107,11 @@ class Place:
         fields = {name.decode(): value.split() for name, _, value in lines}
         uids, gids = (tuple(map(int, fields[name][:3])) for name in ("Uid", "Gid"))
         sets = (int(fields[f"Cap{name}"][0], 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb"))
-        return Rights(uids, gids, [int(each) for each in fields["Groups"]], *sets)  # type: ignore[arg-type]
+        groups, gains_none = (
+            [int(each) for each in fields["Groups"]],
+            fields["NoNewPrivs"] == [b"1"],
+        )
+        return Rights(uids, gids, groups, *sets, gains_none)  # type: ignore[arg-type]
 
     def _namespace(self, name: str) -> int:
         return os.open(f"ns/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._process)
@@ -176,7 +184,8 @@ def take_over(rights: Rights) -> None:
     for number in range(64):
         if rights.ambient >> number & 1:
             _control(_AMBIENT, _AMBIENT_RAISE, number)
-    _control(_NO_NEW_PRIVILEGES, 1)
+    if rights.gains_none:
+        _control(_NO_NEW_PRIVILEGES, 1)
 
 
 def _in_bounding_set(number: int) -> bool:

@@ -1,0 +1,170 @@
+"""Commands in running jobs: beside the job's own processes, as the job sees them."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.agent.inside import Inside
+from gristmill.agent.member import Member
+from gristmill.agent.processes import control_groups
+from gristmill.containers.engines import PROGRAMS, detect
+from gristmill.containers.run import ContainerEngine
+from gristmill.domain.job import JobSpec, Task
+from gristmill.protocol.messages import Held, Order, OrderResult
+from tests.agent.workshop import LocalQuestions, Workshop
+from tests.containers.rootfs import busybox_rootfs
+
+IMAGE = "bb"
+SHARING = [name for name in PROGRAMS if name != "docker"]
+
+
+class Answers(LocalQuestions):
+    """Keeps what came of orders."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: asyncio.Queue[OrderResult] = asyncio.Queue()
+
+    async def answer(self, request: int, result: OrderResult) -> None:
+        self.queue.put_nowait(result)
+
+
+class Room:
+    """One workshop in which a job runs, and a way into the job."""
+
+    def __init__(self, workshop: Workshop, answers: Answers) -> None:
+        self.workshop, self._answers = workshop, answers
+        self._inside = Inside(
+            runner=workshop.runner,
+            runtimes=workshop.runtimes,
+            helpers=workshop.helpers,
+            sandboxes=workshop.sandboxes,
+            questions=answers,
+        )
+        self._orders = 0
+        self.member: Member
+
+    async def run(self, spec: JobSpec, said: str = "go\n") -> None:
+        """Start a job; return once it has said what it is to say."""
+        runner = self.workshop.runner
+        lease = self.workshop.lease(spec)
+        runner.accept([lease])
+        self.member = runner.running[lease.job, 1, 0]
+        await self.workshop.poll(lambda: self.stdout() == said)
+
+    def stdout(self) -> str:
+        slot = self.member.slot
+        return "" if slot is None else slot.stdout.read(0, 1 << 16).decode()
+
+    async def order(self, *words: str, limit: float = 30.0) -> OrderResult:
+        """Have a command run in the job; return what came of it."""
+        self._orders += 1
+        order = Order(self._orders, self.member.lease.job, 1, list(words), limit)
+        self._inside.obey(order)
+        return await self._answers.queue.get()
+
+    async def say(self, *words: str) -> str:
+        """Return what a command says that ends well."""
+        result = await self.order(*words)
+        assert (result.code, result.error) == (0, ""), result
+        return result.output.decode()
+
+    async def end(self) -> None:
+        """End the job."""
+        runner = self.workshop.runner
+        runner.kill(self.member.key)
+        await self.workshop.until(lambda: not runner.running)
+
+
+Story = Callable[[Room], Awaitable[None]]
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    return busybox_rootfs(tmp_path / "rootfs")
+
+
+def enter(tmp_path: Path, rootfs: Path, name: str, story: Story) -> None:
+    """Tell a story in a workshop with an engine, or with none for ``host``."""
+    engine: ContainerEngine | None = None
+    if name != "host":
+        engine = detect(name)
+        if engine is None:
+            pytest.skip(f"{name} does not work here")
+
+    async def go() -> None:
+        answers = Answers()
+        workshop = Workshop(
+            tmp_path, engine=engine, on_host=engine is None, grace=0.2, questions=answers
+        )
+        workshop.images.add(IMAGE, rootfs)
+        async with workshop:
+            await story(Room(workshop, answers))
+
+    asyncio.run(go())
+
+
+def task(text: str, **fields: Any) -> Task:
+    return Task(argv=("/bin/sh", "-c", text), image=IMAGE, **fields)
+
+
+def job(*tasks: Task, **fields: Any) -> JobSpec:
+    return JobSpec(tasks=tasks, sandbox=True, **fields)
+
+
+LOOK = "env | /bin/busybox sort; id; /bin/busybox hostname; pwd; ulimit -n"
+RIGHTS = "/bin/busybox grep -E 'Cap(Inh|Prm|Eff|Amb)|NoNew|^Groups' /proc/self/status"
+
+
+@pytest.mark.parametrize("name", [*SHARING, "host"])
+def test_a_command_sees_what_the_job_sees(name: str, tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        facts = {"MY_JOB": "{job}", "MY_TASK": "{task}", "MY_TOKEN": "{token}"}
+        first = task("true")
+        main = task(
+            f"({LOOK}) > seen; ({RIGHTS}) > rights; echo kept > /tmp/kept; echo go; "
+            "exec sleep 43210",
+            env={"MINE": "mine"},
+        )
+        await room.run(job(first, main, facts=facts, env={"OURS": "ours"}))
+        assert "sleep 43210" in await room.say("/bin/busybox", "ps", "-o", "args")
+        mine = await room.say("/bin/sh", "-c", LOOK)
+        # A shell's count of itself, the command's own mark, and the name podman gives to hosts.
+        differ = ("SHLVL=", "GRISTMILL_COMMAND=", "HOSTNAME=")
+        own, seen = (
+            [line for line in said.splitlines() if not line.startswith(differ)]
+            for said in (mine, await room.say("cat", "seen"))
+        )
+        assert own == seen
+        assert "MY_TASK=1" in own
+        assert await room.say("/bin/sh", "-c", RIGHTS) == await room.say("cat", "rights")
+        assert await room.say("cat", "/tmp/kept" if name != "host" else "seen")
+
+    enter(tmp_path, rootfs, name, story)
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_files_that_the_job_has_open_are_there(name: str, tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        text = "echo lost > gone; exec 7< gone; /bin/busybox rm gone; echo go; exec sleep 43211"
+        await room.run(job(task(text)))
+        look = "for p in /proc/[0-9]*; do test $(cat $p/cmdline) = sleep43211 && cat $p/fd/7; done"
+        assert await room.say("/bin/sh", "-c", f"{look} 2>/dev/null; true") == "lost\n"
+
+    enter(tmp_path, rootfs, name, story)
+
+
+@pytest.mark.parametrize("name", ["bubblewrap", "crun", "runc", "podman"])
+def test_what_only_the_container_has_is_there(name: str, tmp_path: Path, rootfs: Path) -> None:
+    own = f"/dev/shm/own-{os.getpid()}"  # noqa: S108 - the container's own
+
+    async def story(room: Room) -> None:
+        await room.run(job(task(f"echo own > {own}; echo go; exec sleep 43212")))
+        assert not os.path.exists(own)
+        assert await room.say("cat", own) == "own\n"
+
+    enter(tmp_path, rootfs, name, story)
