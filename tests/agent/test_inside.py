@@ -1,8 +1,9 @@
 """Commands in running jobs: beside the job's own processes, as the job sees them."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 
 from gristmill.agent.inside import Inside
 from gristmill.agent.member import Member
-from gristmill.agent.processes import control_groups
+from gristmill.agent.processes import all_pids, control_groups, read_file
 from gristmill.containers.engines import PROGRAMS, detect
 from gristmill.containers.run import ContainerEngine
 from gristmill.domain.job import JobSpec, Task
-from gristmill.protocol.messages import Held, Order, OrderResult
+from gristmill.protocol.messages import Order, OrderResult
 from tests.agent.workshop import LocalQuestions, Workshop
 from tests.containers.rootfs import busybox_rootfs
 
@@ -160,11 +161,101 @@ def test_files_that_the_job_has_open_are_there(name: str, tmp_path: Path, rootfs
 
 @pytest.mark.parametrize("name", ["bubblewrap", "crun", "runc", "podman"])
 def test_what_only_the_container_has_is_there(name: str, tmp_path: Path, rootfs: Path) -> None:
-    own = f"/dev/shm/own-{os.getpid()}"  # noqa: S108 - the container's own
+    own = f"/dev/shm/own-{os.getpid()}"
 
     async def story(room: Room) -> None:
         await room.run(job(task(f"echo own > {own}; echo go; exec sleep 43212")))
-        assert not os.path.exists(own)
+        assert not Path(own).exists()  # noqa: ASYNC240 - in memory
         assert await room.say("cat", own) == "own\n"
 
     enter(tmp_path, rootfs, name, story)
+
+
+@pytest.mark.parametrize("name", ["bubblewrap", "podman", "host"])
+def test_a_command_that_takes_too_long_is_ended(name: str, tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.run(job(task("echo go; exec sleep 43213")))
+        text = "echo some; /bin/busybox setsid sleep 43214 & sleep 43215"
+        slow = await room.order("/bin/sh", "-c", text, limit=1.5)
+        assert (slow.code, slow.output) == (None, b"some\n")
+        await room.workshop.poll(lambda: not _run("43214", "43215"))
+        assert _run("43213")
+
+    enter(tmp_path, rootfs, name, story)
+
+
+@pytest.mark.parametrize("name", [name for name in SHARING if name != "proot"])
+def test_what_a_command_left_ends_with_the_job(name: str, tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.run(job(task("echo go; exec sleep 43216")))
+        left = "/bin/busybox setsid sleep 43217 > /dev/null 2>&1 &"
+        assert await room.say("/bin/sh", "-c", left) == ""
+        await room.workshop.poll(lambda: bool(_run("43217")))
+        await room.end()
+        assert not _run("43216", "43217")
+
+    enter(tmp_path, rootfs, name, story)
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_a_command_is_ended_with_the_job(name: str, tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.run(job(task("echo go; while ! test -e over; do sleep 0.05; done")))
+        order = asyncio.create_task(room.order("/bin/sh", "-c", "touch over; exec sleep 43218"))
+        await room.workshop.until(lambda: not room.workshop.runner.running)
+        result = await order
+        assert result.code != 0
+        assert not _run("43218")
+
+    enter(tmp_path, rootfs, name, story)
+
+
+def test_a_command_is_in_the_control_group_of_its_job(tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        if room.workshop.cgroups.kind == "none":
+            pytest.skip("cgroups cannot be written here")
+        await room.run(job(task("echo go; exec sleep 43219")))
+        await room.workshop.poll(lambda: room.member.watched != 0)
+        assert await room.say("/bin/sh", "-c", "/bin/busybox setsid sleep 43220 >&- 2>&- &") == ""
+        await room.workshop.poll(lambda: bool(_run("43220")))
+        (ours,), (theirs,) = _run("43220"), _run("43219")
+        assert control_groups(ours) == control_groups(theirs)
+        assert any("workshop" in path for path in control_groups(ours))
+
+    enter(tmp_path, rootfs, "bubblewrap", story)
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_what_cannot_be_run(name: str, tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.run(job(task("echo go; exec sleep 43221")))
+        missing = await room.order("no-such-program")
+        assert missing.code not in {0, None}
+        assert missing.output
+        assert (await room.order("/bin/sh", "-c", "exit 7")).code == 7
+        assert (await room.order("/bin/sh", "-c", "kill -9 $$")).code not in {0, None}
+
+    enter(tmp_path, rootfs, name, story)
+
+
+def test_between_tasks_there_is_no_container(tmp_path: Path, rootfs: Path) -> None:
+    async def story(room: Room) -> None:
+        await room.run(job(task("echo go; while ! test -e over; do sleep 0.05; done")))
+        room.member.stage = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
+        result = await room.order("true")
+        assert (result.absent, result.error) == (True, "no task of it runs just now")
+        room.member.stage.cancel()
+        room.member.stage = None
+        await room.end()
+        assert (await room.order("true")).absent
+
+    enter(tmp_path, rootfs, "bubblewrap", story)
+
+
+def _run(*seconds: str) -> list[int]:
+    """Return the processes that sleep so long and nothing else."""
+    wanted, found = [b"sleep\0%s\0" % each.encode() for each in seconds], []
+    for pid in all_pids():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += [pid] if read_file(f"/proc/{pid}/cmdline") in wanted else []
+    return found
