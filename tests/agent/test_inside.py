@@ -11,6 +11,7 @@ import pytest
 
 from gristmill.agent.inside import Inside
 from gristmill.agent.member import Member
+from gristmill.agent.mpi import launcher
 from gristmill.agent.processes import all_pids, control_groups, read_file
 from gristmill.containers.engines import PROGRAMS, detect
 from gristmill.containers.run import ContainerEngine
@@ -20,7 +21,6 @@ from tests.agent.workshop import LocalQuestions, Workshop
 from tests.containers.rootfs import busybox_rootfs
 
 IMAGE = "bb"
-SHARING = [name for name in PROGRAMS if name != "docker"]
 
 
 class Answers(LocalQuestions):
@@ -121,7 +121,7 @@ LOOK = "env | /bin/busybox sort; id; /bin/busybox hostname; pwd; ulimit -n"
 RIGHTS = "/bin/busybox grep -E 'Cap(Inh|Prm|Eff|Amb)|NoNew|^Groups' /proc/self/status"
 
 
-@pytest.mark.parametrize("name", [*SHARING, "host"])
+@pytest.mark.parametrize("name", [*PROGRAMS, "host"])
 def test_a_command_sees_what_the_job_sees(name: str, tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         facts = {"MY_JOB": "{job}", "MY_TASK": "{task}", "MY_TOKEN": "{token}"}
@@ -148,7 +148,7 @@ def test_a_command_sees_what_the_job_sees(name: str, tmp_path: Path, rootfs: Pat
     enter(tmp_path, rootfs, name, story)
 
 
-@pytest.mark.parametrize("name", SHARING)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_files_that_the_job_has_open_are_there(name: str, tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         text = "echo lost > gone; exec 7< gone; /bin/busybox rm gone; echo go; exec sleep 43211"
@@ -171,7 +171,7 @@ def test_what_only_the_container_has_is_there(name: str, tmp_path: Path, rootfs:
     enter(tmp_path, rootfs, name, story)
 
 
-@pytest.mark.parametrize("name", ["bubblewrap", "podman", "host"])
+@pytest.mark.parametrize("name", ["bubblewrap", "podman", "docker", "host"])
 def test_a_command_that_takes_too_long_is_ended(name: str, tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         await room.run(job(task("echo go; exec sleep 43213")))
@@ -184,7 +184,7 @@ def test_a_command_that_takes_too_long_is_ended(name: str, tmp_path: Path, rootf
     enter(tmp_path, rootfs, name, story)
 
 
-@pytest.mark.parametrize("name", [name for name in SHARING if name != "proot"])
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "proot"])
 def test_what_a_command_left_ends_with_the_job(name: str, tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         await room.run(job(task("echo go; exec sleep 43216")))
@@ -197,7 +197,7 @@ def test_what_a_command_left_ends_with_the_job(name: str, tmp_path: Path, rootfs
     enter(tmp_path, rootfs, name, story)
 
 
-@pytest.mark.parametrize("name", SHARING)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_a_command_is_ended_with_the_job(name: str, tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         await room.run(job(task("echo go; while ! test -e over; do sleep 0.05; done")))
@@ -225,7 +225,7 @@ def test_a_command_is_in_the_control_group_of_its_job(tmp_path: Path, rootfs: Pa
     enter(tmp_path, rootfs, "bubblewrap", story)
 
 
-@pytest.mark.parametrize("name", SHARING)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_what_cannot_be_run(name: str, tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         await room.run(job(task("echo go; exec sleep 43221")))
@@ -234,6 +234,22 @@ def test_what_cannot_be_run(name: str, tmp_path: Path, rootfs: Path) -> None:
         assert missing.output
         assert (await room.order("/bin/sh", "-c", "exit 7")).code == 7
         assert (await room.order("/bin/sh", "-c", "kill -9 $$")).code not in {0, None}
+
+    enter(tmp_path, rootfs, name, story)
+
+
+@pytest.mark.parametrize("name", ["bubblewrap", "charliecloud"])
+def test_a_command_joins_a_rank_of_an_mpi_task(name: str, tmp_path: Path, rootfs: Path) -> None:
+    if launcher("openmpi") is None:
+        pytest.skip("Open MPI is not installed (run scripts/system-packages)")
+
+    async def story(room: Room) -> None:
+        ranks = task("echo go; exec sleep 43222", kind="openmpi", processes=2)
+        await room.run(job(ranks), "go\ngo\n")
+        said = await room.say("/bin/busybox", "ps", "-o", "args")
+        assert said.splitlines().count("sleep 43222") == 2
+        assert await room.say("/bin/sh", "-c", "echo $OMPI_COMM_WORLD_SIZE") == "2\n"
+        assert await room.say("pwd") == "/home/user\n"
 
     enter(tmp_path, rootfs, name, story)
 

@@ -105,13 +105,18 @@ class Place:
         """Return its rights in the terms of the user namespace this process is in now."""
         lines = (line.partition(b":") for line in self._read("status").splitlines())
         fields = {name.decode(): value.split() for name, _, value in lines}
-        uids, gids = (tuple(map(int, fields[name][:3])) for name in ("Uid", "Gid"))
-        sets = (int(fields[f"Cap{name}"][0], 16) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb"))
-        groups, gains_none = (
-            [int(each) for each in fields["Groups"]],
-            fields["NoNewPrivs"] == [b"1"],
+        sets = {name: int(value[0], 16) for name, value in fields.items() if name[:3] == "Cap"}
+        return Rights(
+            uids=_three(fields["Uid"]),
+            gids=_three(fields["Gid"]),
+            groups=[int(each) for each in fields["Groups"]],
+            inheritable=sets["CapInh"],
+            permitted=sets["CapPrm"],
+            effective=sets["CapEff"],
+            bounding=sets["CapBnd"],
+            ambient=sets["CapAmb"],
+            gains_none=fields["NoNewPrivs"] == [b"1"],
         )
-        return Rights(uids, gids, groups, *sets, gains_none)  # type: ignore[arg-type]
 
     def _namespace(self, name: str) -> int:
         return os.open(f"ns/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._process)
@@ -127,6 +132,11 @@ class Place:
             raise EndedError from error
         finally:
             os.close(descriptor)
+
+
+def _three(numbers: list[bytes]) -> tuple[int, int, int]:
+    """Return the real, the effective and the saved id."""
+    return int(numbers[0]), int(numbers[1]), int(numbers[2])
 
 
 def _own(name: str) -> int:

@@ -196,15 +196,19 @@ def ordered_binds(run: ContainerRun) -> list[Bind]:
 
 
 def make_mount_points(run: ContainerRun, rootfs: str) -> list[Bind]:
-    """Make the places for binds in the image that lack; return binds with links resolved.
+    """Make the places for binds that lack; return binds with links resolved.
 
-    For engines that cannot make them in a root they mount read-only. A missing working
-    folder becomes an empty folder of the run.
+    For engines that cannot make them: in a root they mount read-only, or below another bind.
+    A missing working folder becomes an empty folder of the run.
     """
     binds = with_workdir(run, rootfs)
-    for bind in binds:
+    for number, bind in enumerate(binds):
+        outer = [each for each in binds[:number] if below(bind.inside, each.inside)]
+        root, inside = rootfs, bind.inside
+        if outer and outer[-1].writable:
+            root, inside = outer[-1].host, inside[len(outer[-1].inside.rstrip("/")) :]
         try:
-            _make_mount_point(resolve_inside(rootfs, bind.inside), os.path.isdir(bind.host))
+            _make_mount_point(resolve_inside(root, inside), os.path.isdir(bind.host))
         except OSError as error:
             raise InvalidInputError(
                 f"the image has no place for {bind.inside!r} and none can be made "
