@@ -254,6 +254,28 @@ def test_a_command_joins_a_rank_of_an_mpi_task(name: str, tmp_path: Path, rootfs
     enter(tmp_path, rootfs, name, story)
 
 
+def test_a_job_cannot_reach_whoever_brings_a_command_in(tmp_path: Path, rootfs: Path) -> None:
+    """What it could trace, or write to, would be a process of the node with the node's rights."""
+
+    async def story(room: Room) -> None:
+        spy = (
+            "while ! test -e over; do for p in /proc/[0-9]*; do "
+            "/bin/busybox readlink $p/exe >> exes 2> /dev/null; ls $p/fd >> exes 2> /dev/null; "
+            "cat $p/environ >> exes 2> /dev/null; done; done"
+        )
+        await room.run(job(task(f"echo go; {spy}")))
+        for _ in range(5):
+            await room.say("true")
+        await room.say("touch", "over")
+        seen = room.workshop.home / "sandboxes" / "1.1.0" / "home" / "exes"
+        said = seen.read_bytes()
+        assert b"/bin/busybox" in said
+        assert b"python" not in said
+        assert b"PYTEST_CURRENT_TEST" not in said
+
+    enter(tmp_path, rootfs, "bubblewrap", story)
+
+
 def test_between_tasks_there_is_no_container(tmp_path: Path, rootfs: Path) -> None:
     async def story(room: Room) -> None:
         await room.run(job(task("echo go; while ! test -e over; do sleep 0.05; done")))

@@ -1,5 +1,6 @@
 """What the agent asks of a container engine, and what the engines share."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -204,11 +205,13 @@ def make_mount_points(run: ContainerRun, rootfs: str) -> list[Bind]:
     binds = with_workdir(run, rootfs)
     for number, bind in enumerate(binds):
         outer = [each for each in binds[:number] if below(bind.inside, each.inside)]
-        root, inside = rootfs, bind.inside
-        if outer and outer[-1].writable:
-            root, inside = outer[-1].host, inside[len(outer[-1].inside.rstrip("/")) :]
+        is_folder = os.path.isdir(bind.host)
         try:
-            _make_mount_point(resolve_inside(root, inside), os.path.isdir(bind.host))
+            if outer and outer[-1].writable:
+                inside = bind.inside[len(outer[-1].inside.rstrip("/")) :]
+                _make_in_bind(outer[-1].host, inside.strip("/").split("/"), is_folder)
+            else:
+                _make_mount_point(resolve_inside(rootfs, bind.inside), is_folder)
         except OSError as error:
             raise InvalidInputError(
                 f"the image has no place for {bind.inside!r} and none can be made "
@@ -224,6 +227,26 @@ def _make_mount_point(path: str, is_folder: bool) -> None:
     elif not os.path.lexists(path):
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
+def _make_in_bind(folder: str, parts: list[str], is_folder: bool) -> None:
+    """Make a place in a folder that others may be changing just now: no link is followed."""
+    folders, file = (parts, None) if is_folder else (parts[:-1], parts[-1])
+    at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in filter(None, folders):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=at)
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            inner = os.open(part, flags, dir_fd=at)
+            os.close(at)
+            at = inner
+        if file:
+            with contextlib.suppress(FileExistsError):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                os.close(os.open(file, flags, 0o644, dir_fd=at))
+    finally:
+        os.close(at)
 
 
 def with_workdir(run: ContainerRun, rootfs: str) -> list[Bind]:
