@@ -264,7 +264,7 @@ def test_a_job_cannot_reach_whoever_brings_a_command_in(tmp_path: Path, rootfs: 
             "cat $p/environ >> exes 2> /dev/null; done; done"
         )
         await room.run(job(task(f"echo go; {spy}")))
-        for _ in range(5):
+        for _ in range(15):
             await room.say("true")
         await room.say("touch", "over")
         seen = room.workshop.home / "sandboxes" / "1.1.0" / "home" / "exes"

@@ -198,10 +198,11 @@ def test_output_is_followed(new: Cli, member: Prominence) -> None:
 
 def test_inside_a_running_job(new: Cli, member: Prominence) -> None:
     number = created(
-        new.run("create", *NEEDS, IMAGE, "sh -c 'echo 1 > made; echo ready; sleep 300'")
+        new.run("create", *NEEDS, IMAGE, "sh -c 'echo 1 > made; echo ready; exec sleep 4567'")
     )
     eventually(lambda: "ready" in member.output(number), what="the job's files")
     assert new.run("exec", str(number), "cat made") == "1\n\n"
+    assert "sleep 4567" in new.run("exec", str(number), "ps -o args")
     assert "Unable to execute" in new.run("exec", str(number), "false", fails=True)
     new.run("snapshot", str(number), "made")
     with tarfile.open(new.home / "snapshot.tgz") as packed:

@@ -221,6 +221,33 @@ def test_commands_run_inside_a_job(user: Prominence) -> None:
     assert user.refused("POST", f"/jobs/{number}/exec?command=pwd") == "Job is not running"
 
 
+def test_a_command_is_in_the_container_of_the_task_that_runs(user: Prominence) -> None:
+    base = description()["tasks"][0]
+    number = user.run(
+        tasks=[
+            {**base, "cmd": "true"},
+            {**base, "cmd": "sh -c 'echo lost > /dev/shm/x; echo up; exec sleep 3456'",
+             "env": {"MINE": "mine"}},
+        ]
+    )  # fmt: skip
+    eventually(lambda: user.output(number) == "up\n", what="the second task")
+
+    def say(command: str) -> str:
+        reply = user.ask("POST", f"/jobs/{number}/exec", params={"command": command})
+        assert reply.status_code == 200, reply.text
+        return reply.text
+
+    assert "sleep 3456" in say("ps,-o,args")
+    assert say("cat,/dev/shm/x") == "lost\n"
+    told = dict(line.split("=", 1) for line in say("env").splitlines())
+    assert (told["MINE"], told["HOME"]) == ("mine", "/home/user")
+    assert (told["PROMINENCE_JOB_ID"], told["PROMINENCE_TASK_NUM"]) == (str(number), "1")
+    headers = {"Authorization": f"Bearer {told['PROMINENCE_TOKEN']}"}
+    found = user.client.get(f"{told['PROMINENCE_URL']}/jobs/{number}", headers=headers).json()
+    assert found[0]["status"] == "running"
+    user.ask("DELETE", f"/jobs/{number}")
+
+
 def test_a_snapshot_of_a_running_job(user: Prominence) -> None:
     number = user.run("sh -c 'mkdir d; echo 1 > d/made; echo ready; sleep 300'")
     eventually(lambda: user.output(number) == "ready\n", what="the job's files")
