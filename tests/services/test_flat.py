@@ -37,6 +37,7 @@ SCANS_BY_NATURE = {
     "list_done_runs_by_success": "walks an index to the page that is asked for",
     "list_done_run_logs": "walks an index to the page that is asked for",
     "delete_old_kept": "once an hour, as many as people asked to keep listed",
+    "unpin_old_workflows": "once an hour, an index of those that are listed",
     "delete_events_before": "events leave in the order they came",
 }
 SORTED = re.compile(

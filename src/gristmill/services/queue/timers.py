@@ -89,6 +89,7 @@ class Housekeeping:
         now = self._core.chance.now()
         tx.run("delete_old_idempotent", before=now - KEEP_IDEMPOTENCY_KEYS)
         tx.run("delete_old_kept", before=now - KEPT_LISTED)
+        tx.run("unpin_old_workflows", before=now - KEPT_LISTED)
         if self._keep_events is not None:
             tx.run("delete_events_before", before=now - self._keep_events, most=MOST_AT_ONCE * 10)
         if self._keep_jobs is None:
