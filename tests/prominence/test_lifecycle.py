@@ -1,6 +1,8 @@
 """What becomes of jobs, and how it is told. The jobs run in real containers."""
 
+import io
 import shutil
+import tarfile
 import time
 
 import pytest
@@ -261,6 +263,51 @@ def test_a_snapshot_of_a_running_job(user: Prominence) -> None:
     assert fetched.status_code == 200
     assert fetched.content[:2] == b"\x1f\x8b"
     user.ask("DELETE", f"/jobs/{number}")
+
+
+def test_a_snapshot_of_an_artifact_and_the_last_one_counts(user: Prominence) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("in/deep")
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"deep\n"))
+    place = user.ask("POST", "/data/upload", json={"filename": "in.tgz"})
+    assert place.status_code == 201
+    sent = user.client.put(
+        place.json()["url"], content=packed.getvalue(), headers={"Authorization": ""}
+    )
+    assert sent.status_code in (200, 201, 204)
+    number = user.run(
+        "sh -c 'echo 1 > made; echo ready; sleep 300'",
+        artifacts=[{"url": "in.tgz", "mountpoint": "in:/mnt/in"}],
+    )
+    eventually(lambda: user.output(number) == "ready\n", what="the job's files")
+    for wrong in ("/mnt", "/mnt/in/deep", "/mnt/in/.."):
+        text = user.refused("PUT", f"/jobs/{number}/snapshot", params={"path": wrong})
+        assert text == "Invalid path"
+    for path, name in (("made", "made"), ("/mnt/in", "deep")):
+        taken = user.ask("PUT", f"/jobs/{number}/snapshot", params={"path": path})
+        assert (taken.status_code, taken.content) == (200, b"{}\n")
+        shown = user.ask("GET", f"/jobs/{number}/snapshot")
+        assert (shown.status_code, list(shown.json())) == (200, ["url"])
+        content = user.client.get(shown.json()["url"], headers={"Authorization": ""}).content
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            assert [each for each in archive.getnames() if each.endswith(name)], path
+    user.ask("DELETE", f"/jobs/{number}")
+
+
+def test_all_that_a_worker_has_can_be_asked_for(user: Prominence) -> None:
+    (worker,) = user.get("/resources")["existing"]
+    job = description("sh -c 'echo $PROMINENCE_CPUS'")
+    job["resources"] |= {"cpus": worker["capacity"]["cpus"]}
+    number = user.submit(job)
+    found = user.wait(number, "completed")
+    assert found["execution"]["provisionedResources"]["cpus"] == worker["capacity"]["cpus"]
+    assert user.output(number) == f"{worker['capacity']['cpus']}\n"
+    job["resources"] |= {"cpus": worker["capacity"]["cpus"] + 1}
+    too_many = user.submit({**job, "policies": {"maximumTimeInQueue": -1}})
+    assert user.job(too_many)["statusReason"] == "No matching resources currently available"
+    user.ask("DELETE", f"/jobs/{too_many}")
 
 
 def test_outputs_are_kept_and_can_be_fetched(user: Prominence) -> None:
