@@ -4,9 +4,11 @@ import io
 import shutil
 import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.agent.shelf import open_shelf
 from tests.e2e.harness import LIMIT, eventually
 from tests.prominence.talk import Prominence, description
 
@@ -247,6 +249,28 @@ def test_a_command_is_in_the_container_of_the_task_that_runs(user: Prominence) -
     headers = {"Authorization": f"Bearer {told['PROMINENCE_TOKEN']}"}
     found = user.client.get(f"{told['PROMINENCE_URL']}/jobs/{number}", headers=headers).json()
     assert found[0]["status"] == "running"
+    user.ask("DELETE", f"/jobs/{number}")
+
+
+def test_no_command_runs_before_the_files_are_there(user: Prominence, tmp_path: Path) -> None:
+    with open_shelf(tmp_path / "shelf") as shelf:
+        (shelf.folder / "in.txt").write_text("in\n")
+        shelf.flowing.clear()
+        try:
+            number = user.run(
+                "sh -c 'echo ready; exec sleep 300'", artifacts=[{"url": f"{shelf.url}/in.txt"}]
+            )
+            eventually(lambda: shelf.got == ["/in.txt"], what="the artifact's download")
+            user.wait(number, "running")
+            text = user.refused("POST", f"/jobs/{number}/exec", params={"command": "cat,in.txt"})
+            assert text == "Job is not running"
+            native = user.server.request("POST", f"/v1/jobs/{number}/exec", json={"argv": ["ls"]})
+            assert native.status_code == 409
+        finally:
+            shelf.flowing.set()
+    eventually(lambda: user.output(number) == "ready\n", what="the task")
+    reply = user.ask("POST", f"/jobs/{number}/exec", params={"command": "cat,in.txt"})
+    assert (reply.status_code, reply.text) == (200, "in\n")
     user.ask("DELETE", f"/jobs/{number}")
 
 
