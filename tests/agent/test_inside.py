@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
+from gristmill.agent.container_process import find_first
 from gristmill.agent.inside import Inside
 from gristmill.agent.member import Member
 from gristmill.agent.mpi import launcher
 from gristmill.agent.processes import all_pids, control_groups, read_file
 from gristmill.containers.engines import PROGRAMS, detect
-from gristmill.containers.run import ContainerEngine
+from gristmill.containers.run import ContainerEngine, Entry
 from gristmill.domain.job import JobSpec, Task
 from gristmill.protocol.messages import Order, OrderResult
 from tests.agent.workshop import LocalQuestions, Workshop
+from tests.containers.conftest import needs_root
+from tests.containers.nobody import as_nobody
 from tests.containers.rootfs import busybox_rootfs
 
 IMAGE = "bb"
@@ -274,6 +277,18 @@ def test_a_job_cannot_reach_whoever_brings_a_command_in(tmp_path: Path, rootfs: 
         assert b"PYTEST_CURRENT_TEST" not in said
 
     enter(tmp_path, rootfs, "bubblewrap", story)
+
+
+@needs_root
+def test_a_container_with_more_rights_is_not_joined() -> None:
+    """Such as that of an engine which is installed set-user-id."""
+    top, program = os.getpid(), os.path.realpath("/bin/sh")
+
+    def work() -> None:
+        with pytest.raises(PermissionError, match="may not join the container"):
+            find_first(Entry([], {}, "container", program), top)
+
+    as_nobody(work)
 
 
 def test_between_tasks_there_is_no_container(tmp_path: Path, rootfs: Path) -> None:

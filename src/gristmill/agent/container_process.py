@@ -12,7 +12,8 @@ from gristmill.agent.processes import (
 )
 from gristmill.containers.run import Entry
 
-_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+NOT_OURS = "the agent's user may not join the container: its engine runs it with more rights"
+
 _CLONES = "/memfd:"
 """Some runtimes run from a copy of themselves in memory while they make a container."""
 
@@ -20,7 +21,7 @@ _CLONES = "/memfd:"
 def find_first(entry: Entry, top: int) -> Process | None:
     """Return the process that a command joins, None while there is none.
 
-    top: the engine's process, as it was started.
+    top: the engine's process, as it was started. Raises PermissionError when it cannot be joined.
     """
     if entry.joins == "processes":
         inits = (stat.process for stat in _tree(top) if is_namespace_init(stat.process.pid))
@@ -33,18 +34,23 @@ def _first_inside(top: int, program: str) -> Process | None:
 
     Those are programs that run outside too, and the one that makes the container.
     """
-    here, own = _key(os.stat("/")), {_key(os.stat(program))}
+    here, own, refused = _key(os.stat("/")), {_key(os.stat(program))}, False
     for stat in _tree(top):
         proc = f"/proc/{stat.process.pid}"
         try:
             root, file = _key(os.stat(f"{proc}/root")), _key(os.stat(f"{proc}/exe"))
             is_clone = os.readlink(f"{proc}/exe").startswith(_CLONES)
-        except _GONE:
+        except PermissionError:
+            refused = True
+            continue
+        except (FileNotFoundError, ProcessLookupError):
             continue
         if root == here:
             own.add(file)
         elif file not in own and not is_clone:
             return stat.process
+    if refused:
+        raise PermissionError(NOT_OURS)
     return None
 
 
