@@ -100,29 +100,36 @@ class Inside:
         call = self._call(member, current, order.words, {COMMAND_VARIABLE: mark})
         if call is None:
             return OrderResult(absent=True, error=NO_TASK)
-        read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(write, True)
-        output = _Output(read)
         try:
-            pid, ended = self._helpers.start(
-                call.words, call.env, call.cwd, stdout=write, stderr=write, third=call.plan
-            )
-            processes_of(member).group.adopt(lambda: [pid])
-            os.close(write)
-            write = -1
-            code = await _end_of(ended, order.limit)
+            return await self._run(member, call, mark, order.limit)
+        finally:
+            call.close()
+
+    async def _run(self, member: Member, call: "_Call", mark: str, limit: float) -> OrderResult:
+        output = _Output()
+        try:
+            pid, ended = self._start(member, call, output.writer)
+            output.close_writer()
+            code = await _end_of(ended, limit)
             if code is None:
                 _end(pid, mark)
-                return OrderResult(None, output.rest())
-            trouble = call.trouble()
-            if trouble is not None:
-                return OrderResult(absent=trouble.ended, error=trouble.error)
-            return OrderResult(code, output.rest())
+            said = output.rest()
         finally:
-            if write >= 0:
-                os.close(write)
             output.close()
-            call.close()
+        trouble = None if code is None else call.trouble()
+        if trouble is not None:
+            return OrderResult(absent=trouble.ended, error=trouble.error)
+        return OrderResult(code, said)
+
+    def _start(
+        self, member: Member, call: "_Call", writer: int
+    ) -> "tuple[int, asyncio.Future[int]]":
+        """Start a process, which counts as one of the member's from its first moment."""
+        pid, ended = self._helpers.start(
+            call.words, call.env, call.cwd, stdout=writer, stderr=writer, third=call.plan
+        )
+        processes_of(member).group.adopt(lambda: [pid])
+        return pid, ended
 
     def _call(
         self, member: Member, current: Step, words: Sequence[str], variables: dict[str, str]
@@ -214,12 +221,19 @@ def _end(pid: int, mark: str) -> None:
 
 
 class _Output:
-    """Gathers what comes out of a pipe, and lets go of what is too much."""
+    """Gathers what comes out of a pipe, and lets go of what is too much. writer: its other end."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self) -> None:
         self.data = bytearray()
-        self._descriptor = descriptor
-        asyncio.get_running_loop().add_reader(descriptor, self._read)
+        self._reader, self.writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self.writer, True)
+        asyncio.get_running_loop().add_reader(self._reader, self._read)
+
+    def close_writer(self) -> None:
+        """Leave writing to others."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
 
     def rest(self) -> bytes:
         """Take what is still there; return all that came."""
@@ -229,16 +243,17 @@ class _Output:
 
     def close(self) -> None:
         """Close the pipe."""
-        asyncio.get_running_loop().remove_reader(self._descriptor)
-        os.close(self._descriptor)
+        self.close_writer()
+        asyncio.get_running_loop().remove_reader(self._reader)
+        os.close(self._reader)
 
     def _read(self) -> bool:
         try:
-            chunk = os.read(self._descriptor, _CHUNK)
+            chunk = os.read(self._reader, _CHUNK)
         except BlockingIOError:
             return False
         if not chunk:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+            asyncio.get_running_loop().remove_reader(self._reader)
             return False
         self.data += chunk[: MOST_OUTPUT - len(self.data)]
         return True
