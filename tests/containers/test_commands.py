@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gristmill.containers.apptainer import Apptainer
@@ -94,3 +95,46 @@ def test_gpu_devices_and_libraries(tmp_path: Path) -> None:
         ("/lib/x86_64-linux-gnu/libcuda.so.1", f"{LIBRARIES}/libcuda.so.1", False),
         ("/lib/x86_64-linux-gnu/libnvidia-ml.so.1", f"{LIBRARIES}/libnvidia-ml.so.1", False),
     }
+
+
+def test_places_below_another_bind_are_made_in_it_and_no_link_is_followed(
+    image: Image, tmp_path: Path
+) -> None:
+    outer, inner, elsewhere = (tmp_path / name for name in ("outer", "inner", "elsewhere"))
+    for folder in (outer, inner, elsewhere):
+        folder.mkdir()
+    (outer / "link").symlink_to(elsewhere)
+    (tmp_path / "file").touch()
+    binds = [
+        Bind(str(outer), "/o"),
+        Bind(str(inner), "/o/a/b"),
+        Bind(str(tmp_path / "file"), "/o/f"),
+    ]
+    run = ContainerRun(
+        image=image, token="t1", scratch=str(tmp_path), argv=("true",), binds=tuple(binds)
+    )
+    Charliecloud("/bin/ch-run").command(run)
+    assert (outer / "a" / "b").is_dir()
+    assert (outer / "f").is_file()
+    bad = msgspec.structs.replace(run, binds=(binds[0], Bind(str(inner), "/o/link/x")))
+    with pytest.raises(InvalidInputError, match="no place for '/o/link/x'"):
+        Charliecloud("/bin/ch-run").command(bad)
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", [Docker("/bin/docker"), Podman("/bin/podman")])
+def test_a_command_for_a_running_container(
+    engine: Docker | Podman, image: Image, tmp_path: Path
+) -> None:
+    entry = engine.enter(run_of(image, tmp_path, "ls", "-l"))
+    assert entry.words == [
+        f"/bin/{engine.name}", "exec", "--env", "PATH=/own", "--env", "FROM", "--env", "A",
+        "--workdir", "/", "gristmill-t1", "ls", "-l",
+    ]  # fmt: skip
+    assert (entry.env["A"], entry.env["FROM"], entry.joins) == ("secret", "image", "nothing")
+
+
+def test_a_command_beside_the_first_one_is_checked(image: Image, tmp_path: Path) -> None:
+    for engine in (Bubblewrap("/bin/bwrap"), Apptainer("/bin/apptainer"), Docker("/bin/docker")):
+        with pytest.raises(InvalidInputError, match="first word is a program"):
+            engine.enter(run_of(image, tmp_path, "--privileged"))

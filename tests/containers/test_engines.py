@@ -116,7 +116,6 @@ def test_folders_are_bound_where_the_image_has_none(
             "pwd; cat given ../given /data/new/given /etc/given; echo made > made; ls /bin/sh"
         ),
     )
-    (shared / "one" / "deep").mkdir()
     assert output(engine, run) == "/home/user/deep\ntwoonethreefile/bin/sh\n"
     assert (shared / "two" / "made").read_text() == "made\n"
 

@@ -13,6 +13,9 @@ import pytest
 
 import gristmill
 from gristmill.client import JobSpec, Resources
+from gristmill.containers.engines import PROGRAMS, find_program
+from gristmill.domain.job import Task
+from tests.containers.rootfs import busybox_rootfs
 from tests.e2e.commands import holding_memory, nap
 from tests.e2e.harness import (
     LIMIT,
@@ -136,6 +139,30 @@ def test_a_restart_adopts_what_runs(server: RunningServer) -> None:
     view = client.wait(job, LIMIT)
     assert (view.state, view.attempts) == ("complete", 1)
     assert client.stdout(job) == b"a\nb\n"
+
+
+@pytest.mark.parametrize("engine", ["bubblewrap", "charliecloud"])
+def test_a_command_joins_a_container(place: Path, command: list[str], engine: str) -> None:
+    """Each makes its user namespaces in a way of its own, and they are entered one by one."""
+    if not any(find_program(program) for program in PROGRAMS[engine]):
+        pytest.skip(f"{engine} is not installed (run scripts/system-packages)")
+    words = ("--container-engine", engine, "--agent-grace", "0.2s", "--https", "off")
+    server = start_server(place / "home" / engine, *words, command=command)
+    try:
+        client, long = server.client(), nap(1000)
+        client.add_image("bb", str(busybox_rootfs(place / "home" / f"{engine}-rootfs")))
+        task = Task(argv=("/bin/sh", "-c", f"id; echo go; exec sleep {long}"), image="bb")
+        job = client.submit(JobSpec(tasks=(task,), sandbox=True)).id
+        eventually(lambda: client.stdout(job).endswith(b"go\n"), what="the job's output")
+        ask = ["sh", "-c", "id; echo go; ps -o args"]
+        reply = server.request("POST", f"/v1/jobs/{job}/exec", json={"argv": ask}).json()
+        assert reply["exit_code"] == 0
+        assert reply["output"].startswith(client.stdout(job).decode())
+        assert f"sleep {long}\n" in reply["output"]
+        client.cancel(job)
+        assert client.wait(job, LIMIT).state == "cancelled"
+    finally:
+        server.close()
 
 
 def test_a_home_of_somebody_else_is_refused(place: Path, command: list[str]) -> None:

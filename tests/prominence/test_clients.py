@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.agent.shelf import open_shelf
 from tests.e2e.harness import LIMIT, RunningServer, eventually
 from tests.prominence.clients import NEW, OLD, Cli, token_file
 from tests.prominence.talk import IMAGE, Prominence, description
@@ -91,6 +92,45 @@ def test_a_description_is_run_from_a_file(cli: Cli, user: Prominence) -> None:
     number = created(cli.run("run", str(path)))
     user.wait(number, "completed")
     assert cli.run("stdout", str(number)) == "from a file\n\n"
+
+
+def test_a_description_is_run_from_a_url(cli: Cli, user: Prominence) -> None:
+    with open_shelf(cli.home / "shelf") as shelf:
+        (shelf.folder / "job.json").write_text(json.dumps(description("echo from a URL")))
+        number = created(cli.run("run", f"{shelf.url}/job.json"))
+    user.wait(number, "completed")
+    assert cli.run("stdout", str(number)) == "from a URL\n\n"
+
+
+def test_every_option_of_the_older_create(user: Prominence, tmp_path: Path) -> None:
+    token_file(tmp_path, user.token)
+    cli = Cli(OLD, user, tmp_path, {})
+    (tmp_path / "in.txt").write_text("input\n")
+    said = cli.run(
+        "create", "--name", "all", "--memory", "1", "--cpus", "1", "--nodes", "1", "--disk", "1",
+        "--walltime", "5", "--input", "in.txt", "--workdir", "deep", "--env", "A=1",
+        "--label", "k=v", "--runtime", "udocker", "--retries", "2",
+        IMAGE, "sh -c 'cat ../in.txt; pwd; echo $A'",
+    )  # fmt: skip
+    number = created(said)
+    done = user.wait(number, "completed")
+    assert user.output(number) == "input\n/home/user/deep\n1\n"
+    assert (done["policies"], done["labels"]) == ({"maximumRetries": 2}, {"k": "v"})
+    said = cli.run(
+        "create", "--openmpi", "--cpus", "2", "--omp-procs-per-node", "1", "--disk", "1",
+        IMAGE, "sh -c 'echo $OMP_NUM_THREADS'",
+    )  # fmt: skip
+    ranks = created(said)
+    user.wait(ranks, "completed")
+    assert user.output(ranks) == "1\n"
+    assert "placement" in cli.run("create", "--placement", "{}", IMAGE, "true", fails=True)
+    (tmp_path / "job.yaml").write_text(
+        f"name: yaml\nresources: {{cpus: 1, memory: 1, disk: 1}}\n"
+        f"tasks: [{{image: {IMAGE}, runtime: singularity, cmd: echo from YAML}}]\n"
+    )
+    plain = created(cli.run("run", "job.yaml"))
+    user.wait(plain, "completed")
+    assert user.output(plain) == "from YAML\n"
 
 
 def test_wrong_and_missing_tokens(cli: Cli) -> None:
@@ -198,10 +238,11 @@ def test_output_is_followed(new: Cli, member: Prominence) -> None:
 
 def test_inside_a_running_job(new: Cli, member: Prominence) -> None:
     number = created(
-        new.run("create", *NEEDS, IMAGE, "sh -c 'echo 1 > made; echo ready; sleep 300'")
+        new.run("create", *NEEDS, IMAGE, "sh -c 'echo 1 > made; echo ready; exec sleep 4567'")
     )
     eventually(lambda: "ready" in member.output(number), what="the job's files")
     assert new.run("exec", str(number), "cat made") == "1\n\n"
+    assert "sleep 4567" in new.run("exec", str(number), "ps -o args")
     assert "Unable to execute" in new.run("exec", str(number), "false", fails=True)
     new.run("snapshot", str(number), "made")
     with tarfile.open(new.home / "snapshot.tgz") as packed:

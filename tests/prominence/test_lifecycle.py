@@ -1,10 +1,14 @@
 """What becomes of jobs, and how it is told. The jobs run in real containers."""
 
+import io
 import shutil
+import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.agent.shelf import open_shelf
 from tests.e2e.harness import LIMIT, eventually
 from tests.prominence.talk import Prominence, description
 
@@ -221,6 +225,55 @@ def test_commands_run_inside_a_job(user: Prominence) -> None:
     assert user.refused("POST", f"/jobs/{number}/exec?command=pwd") == "Job is not running"
 
 
+def test_a_command_is_in_the_container_of_the_task_that_runs(user: Prominence) -> None:
+    base = description()["tasks"][0]
+    number = user.run(
+        tasks=[
+            {**base, "cmd": "true"},
+            {**base, "cmd": "sh -c 'echo lost > /dev/shm/x; echo up; exec sleep 3456'",
+             "env": {"MINE": "mine"}},
+        ]
+    )  # fmt: skip
+    eventually(lambda: user.output(number) == "up\n", what="the second task")
+
+    def say(command: str) -> str:
+        reply = user.ask("POST", f"/jobs/{number}/exec", params={"command": command})
+        assert reply.status_code == 200, reply.text
+        return reply.text
+
+    assert "sleep 3456" in say("ps,-o,args")
+    assert say("cat,/dev/shm/x") == "lost\n"
+    told = dict(line.split("=", 1) for line in say("env").splitlines())
+    assert (told["MINE"], told["HOME"]) == ("mine", "/home/user")
+    assert (told["PROMINENCE_JOB_ID"], told["PROMINENCE_TASK_NUM"]) == (str(number), "1")
+    headers = {"Authorization": f"Bearer {told['PROMINENCE_TOKEN']}"}
+    found = user.client.get(f"{told['PROMINENCE_URL']}/jobs/{number}", headers=headers).json()
+    assert found[0]["status"] == "running"
+    user.ask("DELETE", f"/jobs/{number}")
+
+
+def test_no_command_runs_before_the_files_are_there(user: Prominence, tmp_path: Path) -> None:
+    with open_shelf(tmp_path / "shelf") as shelf:
+        (shelf.folder / "in.txt").write_text("in\n")
+        shelf.flowing.clear()
+        try:
+            number = user.run(
+                "sh -c 'echo ready; exec sleep 300'", artifacts=[{"url": f"{shelf.url}/in.txt"}]
+            )
+            eventually(lambda: shelf.got == ["/in.txt"], what="the artifact's download")
+            user.wait(number, "running")
+            text = user.refused("POST", f"/jobs/{number}/exec", params={"command": "cat,in.txt"})
+            assert text == "Job is not running"
+            native = user.server.request("POST", f"/v1/jobs/{number}/exec", json={"argv": ["ls"]})
+            assert native.status_code == 409
+        finally:
+            shelf.flowing.set()
+    eventually(lambda: user.output(number) == "ready\n", what="the task")
+    reply = user.ask("POST", f"/jobs/{number}/exec", params={"command": "cat,in.txt"})
+    assert (reply.status_code, reply.text) == (200, "in\n")
+    user.ask("DELETE", f"/jobs/{number}")
+
+
 def test_a_snapshot_of_a_running_job(user: Prominence) -> None:
     number = user.run("sh -c 'mkdir d; echo 1 > d/made; echo ready; sleep 300'")
     eventually(lambda: user.output(number) == "ready\n", what="the job's files")
@@ -234,6 +287,51 @@ def test_a_snapshot_of_a_running_job(user: Prominence) -> None:
     assert fetched.status_code == 200
     assert fetched.content[:2] == b"\x1f\x8b"
     user.ask("DELETE", f"/jobs/{number}")
+
+
+def test_a_snapshot_of_an_artifact_and_the_last_one_counts(user: Prominence) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("in/deep")
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"deep\n"))
+    place = user.ask("POST", "/data/upload", json={"filename": "in.tgz"})
+    assert place.status_code == 201
+    sent = user.client.put(
+        place.json()["url"], content=packed.getvalue(), headers={"Authorization": ""}
+    )
+    assert sent.status_code in (200, 201, 204)
+    number = user.run(
+        "sh -c 'echo 1 > made; echo ready; sleep 300'",
+        artifacts=[{"url": "in.tgz", "mountpoint": "in:/mnt/in"}],
+    )
+    eventually(lambda: user.output(number) == "ready\n", what="the job's files")
+    for wrong in ("/mnt", "/mnt/in/deep", "/mnt/in/.."):
+        text = user.refused("PUT", f"/jobs/{number}/snapshot", params={"path": wrong})
+        assert text == "Invalid path"
+    for path, name in (("made", "made"), ("/mnt/in", "deep")):
+        taken = user.ask("PUT", f"/jobs/{number}/snapshot", params={"path": path})
+        assert (taken.status_code, taken.content) == (200, b"{}\n")
+        shown = user.ask("GET", f"/jobs/{number}/snapshot")
+        assert (shown.status_code, list(shown.json())) == (200, ["url"])
+        content = user.client.get(shown.json()["url"], headers={"Authorization": ""}).content
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            assert [each for each in archive.getnames() if each.endswith(name)], path
+    user.ask("DELETE", f"/jobs/{number}")
+
+
+def test_all_that_a_worker_has_can_be_asked_for(user: Prominence) -> None:
+    (worker,) = user.get("/resources")["existing"]
+    job = description("sh -c 'echo $PROMINENCE_CPUS'")
+    job["resources"] |= {"cpus": worker["capacity"]["cpus"]}
+    number = user.submit(job)
+    found = user.wait(number, "completed")
+    assert found["execution"]["provisionedResources"]["cpus"] == worker["capacity"]["cpus"]
+    assert user.output(number) == f"{worker['capacity']['cpus']}\n"
+    job["resources"] |= {"cpus": worker["capacity"]["cpus"] + 1}
+    too_many = user.submit({**job, "policies": {"maximumTimeInQueue": -1}})
+    assert user.job(too_many)["statusReason"] == "No matching resources currently available"
+    user.ask("DELETE", f"/jobs/{too_many}")
 
 
 def test_outputs_are_kept_and_can_be_fetched(user: Prominence) -> None:

@@ -38,6 +38,7 @@ SCANS_BY_NATURE = {
     "list_done_run_logs": "walks an index to the page that is asked for",
     "delete_old_kept": "once an hour, as many as people asked to keep listed",
     "delete_events_before": "looks at the oldest few, in the order they came",
+    "unpin_old_workflows": "once an hour, an index of those that are listed",
 }
 SORTED = re.compile(
     r"take_ready|get_ready_heads|get_next_.*|get_due_.*|get_events_after|list_by_.*|list_ended|list_kept_.*"

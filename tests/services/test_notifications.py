@@ -5,10 +5,12 @@ from typing import Any
 
 from gristmill.domain.identity import Identity
 from gristmill.domain.job import JobSpec
+from gristmill.domain.workflow import WorkflowSpec
 from gristmill.services.lost_agents import LostAgents
 from gristmill.services.mail import Mailer, PostOffice
 from gristmill.services.notifications import Ended, Notifications
 from gristmill.services.queue.submit import Submission
+from gristmill.services.workflows.submit import WorkflowSubmission
 from gristmill.store.mail import due_mail, insert_notifications, notifications_after
 from tests.services.conftest import Play
 from tests.services.mill import Mill, spec
@@ -101,6 +103,34 @@ def test_without_an_address_or_a_wish_nothing_is_noted(play: Play) -> None:
         await submit(mill, spec())
         await mill.submit(spec(notify=True))
         assert await nobody_waits(mill)
+
+    play(story)
+
+
+def test_what_is_run_again_is_told_again(play: Play) -> None:
+    """Under a new id when its workflow submits it anew, and under its own when a person does."""
+
+    async def story(mill: Mill) -> None:
+        watching = asyncio.create_task(services(mill)[1].run())
+        alone = (await submit(mill, spec(notify=True)))[0]
+        flow = WorkflowSpec(jobs={"bad": spec(notify=True)}, retries=1, reruns=1)
+        await mill.workflows.submit(WorkflowSubmission(flow, ANN))
+        agent, rounds = await mill.agent(cpus=4), []
+        for count in (2, 3, 4, 5):
+            rounds.append(jobs := await agent.lease())
+            await agent.start(*jobs)
+            await agent.finish(*jobs, exit_code=1 if count < 5 else 0)
+            told = [subject.split() for _, subject, _ in await mails(mill, count)]
+            outcome = "failed" if count < 5 else "completed"
+            assert all((str(job), outcome) in [(t[1], t[-1]) for t in told] for job in jobs)
+        assert [len(jobs) for jobs in rounds] == [2, 1, 1, 1]
+        assert len({job for jobs in rounds for job in jobs}) == 5
+        await mill.retry(alone)
+        assert await agent.work() == [alone]
+        said = {subject for _, subject, _ in await mails(mill, 6)}
+        assert {f"Job {alone} failed", f"Job {alone} completed"} <= said
+        assert await nobody_waits(mill)
+        watching.cancel()
 
     play(story)
 

@@ -11,6 +11,7 @@ from gristmill.domain.state import JobState
 from gristmill.domain.workflow import WorkflowSpec, WorkflowState
 from gristmill.services.mail import Mailer, PostOffice
 from gristmill.services.notifications import Notifications
+from gristmill.services.queue.search import KEPT_LISTED
 from gristmill.services.queue.views import JobFilter
 from gristmill.services.workflows.mail import mail_at_end
 from gristmill.services.workflows.submit import WorkflowSubmission
@@ -390,5 +391,30 @@ def test_who_asked_for_it_hears_of_the_end(play: Play) -> None:
         assert mail.subject == f"Workflow {number} (flow) completed"
         assert "Jobs:      2\nDone:      2\nFailed:    0\n" in mail.body
         assert not await mill.database.read(lambda tx: notifications_after(tx, 0, 1))
+
+    play(story)
+
+
+def test_no_workflow_stays_listed_for_ever(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        flow = msgspec.convert({"jobs": {"only": JOB}}, WorkflowSpec)
+        kept = await mill.workflows.submit(WorkflowSubmission(flow, ANN, pinned=True))
+        await run(await mill.agent())
+        going = await mill.workflows.submit(WorkflowSubmission(flow, ANN, pinned=True))
+
+        async def listed() -> list[int]:
+            wanted = WorkflowFilter(owner=ANN.user, active=True)
+            page = await mill.workflows.page(ANN, wanted, limit=10, order="oldest")
+            return [one.row.id for one in page.workflows]
+
+        mill.clock.go(KEPT_LISTED - 10)
+        await mill.housekeeping.tidy()
+        assert await listed() == [kept, going]
+        mill.clock.go(20)
+        assert await listed() == [going]
+        await mill.housekeeping.tidy()
+        assert await listed() == [going]
+        assert not await mill.workflows.unpin(ANN, kept)
+        assert await mill.workflows.unpin(ANN, going)
 
     play(story)

@@ -16,7 +16,7 @@ from gristmill.agent.steps import Step, describe, resolve_home
 from gristmill.containers.engines import pull_call, resolve
 from gristmill.containers.images import Image, ImageLease, ImageStore
 from gristmill.containers.logins import Login, PullCall
-from gristmill.containers.run import Bind, ContainerEngine, ContainerRun
+from gristmill.containers.run import Bind, ContainerEngine, ContainerRun, Entry
 from gristmill.domain.errors import InvalidInputError, NotFoundError
 from gristmill.domain.job import MPI_KINDS, JobSpec, Task
 from gristmill.domain.outcome import (
@@ -130,21 +130,10 @@ class Runtimes:
     def _in_container(
         self, member: Member, step: Step, reference: str
     ) -> tuple[list[str], dict[str, str], str]:
-        engine = self._needed()
-        parallel, token = step.kind in MPI_KINDS, _token(member, step)
-        member.tokens.add(token)
+        engine, parallel = self._needed(), step.kind in MPI_KINDS
+        member.tokens.add(_token(member, step))
         try:
-            run = ContainerRun(
-                image=self._image(member, engine, reference),
-                token=token,
-                scratch=self._engine_folder(member),
-                argv=_argv(step),
-                env=_inside(member, step),
-                binds=_binds(member, parallel=parallel),
-                workdir=_inside_workdir(step),
-                gpus=tuple(member.gpus),
-                shared=parallel,
-            )
+            run = self._container_run(member, step, reference)
             words, env = engine.command(run), engine.environment(run)
         except (InvalidInputError, NotFoundError) as error:
             raise CannotRunError(IMAGE_UNAVAILABLE, str(error)) from error
@@ -155,6 +144,30 @@ class Runtimes:
                 )
             words = _launched(member, step, words)
         return words, env, member.cwd
+
+    def _container_run(self, member: Member, step: Step, reference: str) -> ContainerRun:
+        parallel = step.kind in MPI_KINDS
+        return ContainerRun(
+            image=self._image(member, self._needed(), reference),
+            token=_token(member, step),
+            scratch=self._engine_folder(member),
+            argv=_argv(step),
+            env=_inside(member, step),
+            binds=_binds(member, parallel=parallel),
+            workdir=_inside_workdir(step),
+            gpus=tuple(member.gpus),
+            shared=parallel,
+        )
+
+    def enter(self, member: Member, step: Step) -> Entry | None:
+        """Return how a command gets into the container of a member's current step.
+
+        step: that step, with the command's words. None when it runs in no container.
+        Raises CannotRunError, InvalidInputError.
+        """
+        if step.image is None or self._on_host:
+            return None
+        return self._needed().enter(self._container_run(member, step, step.image))
 
     def _mpi_on_host(self, member: Member, step: Step) -> tuple[list[str], dict[str, str], str]:
         env = {**member.env, **step.env}
@@ -189,13 +202,11 @@ def _environment(member: Member, step: Step) -> dict[str, str]:
 
 
 def _token(member: Member, step: Step) -> str:
-    """Return a name for the step's container: tasks have one after another, others their own."""
+    """Return a name for the step's container: tasks have one after another, sidecars their own."""
     job, attempt, rank = member.key
     node = member.env["GRISTMILL_MEMBER"].split("/")[0]
     token = f"gristmill-{node}-{job}.{attempt}.{rank}"
-    if step.kind == "sidecar":
-        return f"{token}-s{step.task}"
-    return f"{token}-x{len(member.tokens)}" if step.task is None else token
+    return f"{token}-s{step.task}" if step.kind == "sidecar" else token
 
 
 def _argv(step: Step) -> tuple[str, ...] | None:

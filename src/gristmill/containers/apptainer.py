@@ -6,9 +6,11 @@ import os
 from gristmill.containers.logins import Login, PullCall
 from gristmill.containers.run import (
     ContainerRun,
+    Entry,
     check_run,
     environment_of,
     joined,
+    joined_entry,
     ordered_binds,
     words_of,
     workdir_of,
@@ -65,6 +67,10 @@ class Apptainer:
         handed = {self._prefix + name: value for name, value in environment_of(run).items()}
         marker = {name: value for name, value in run.env.items() if name.startswith("GRISTMILL_")}
         return {**own, **marker, **handed}
+
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return how a command joins a container of this engine. Raises InvalidInputError."""
+        return joined_entry(run, self._program)
 
     def cleanup(self, token: str) -> None:
         """Apptainer's own process namespace ends with it."""

@@ -8,10 +8,12 @@ from gristmill.containers.run import (
     CAPABILITIES,
     Bind,
     ContainerRun,
+    Entry,
     below,
     check_run,
     environment_of,
     for_loader,
+    joined_entry,
     stored,
     with_workdir,
     words_of,
@@ -68,6 +70,10 @@ class Bubblewrap:
     def environment(self, run: ContainerRun) -> dict[str, str]:
         """Return the variables that bwrap hands on, so that their values stay off its words."""
         return {name: value for name, value in environment_of(run).items() if not for_loader(name)}
+
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return how a command joins a container of this engine. Raises InvalidInputError."""
+        return joined_entry(run, self._program)
 
     def cleanup(self, token: str) -> None:
         """Nothing outlives bwrap."""

@@ -5,10 +5,12 @@ import os
 from gristmill.containers.namespaces import own_processes
 from gristmill.containers.run import (
     ContainerRun,
+    Entry,
     check_run,
     environment_of,
     for_loader,
     joined,
+    joined_entry,
     make_mount_points,
     stored,
     words_of,
@@ -54,6 +56,10 @@ class Charliecloud:
         """Return the variables that ch-run hands on; it insists on USER."""
         kept = {name: value for name, value in environment_of(run).items() if not for_loader(name)}
         return {"USER": str(os.geteuid()), **kept}
+
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return how a command joins a container of this engine. Raises InvalidInputError."""
+        return joined_entry(run, self._program)
 
     def cleanup(self, token: str) -> None:
         """Nothing outlives the process namespace."""

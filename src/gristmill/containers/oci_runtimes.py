@@ -13,8 +13,10 @@ from gristmill.containers.run import (
     CAPABILITIES,
     Bind,
     ContainerRun,
+    Entry,
     check_run,
     environment_of,
+    joined_entry,
     make_mount_points,
     named,
     stored,
@@ -59,6 +61,10 @@ class OciRuntime:
         """Return what the runtime itself needs; the command's variables are in the bundle."""
         marker = {name: value for name, value in run.env.items() if name.startswith("GRISTMILL_")}
         return {"PATH": os.environ.get("PATH", os.defpath), **marker}
+
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return how a command joins a container of this engine. Raises InvalidInputError."""
+        return joined_entry(run, self._program)
 
     def cleanup(self, token: str) -> None:
         """Remove the empty groups that a killed runc left below ours."""

@@ -10,6 +10,7 @@ from gristmill.containers.namespaces import own_mounts, without_cgroups
 from gristmill.containers.run import (
     Bind,
     ContainerRun,
+    Entry,
     check_run,
     environment_of,
     joined,
@@ -85,6 +86,10 @@ class Podman:
         """Return podman's own variables, and those it is told to hand on by name."""
         return _client_environment(run)
 
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return the podman call that runs a command in the container. Raises InvalidInputError."""
+        return _entry([*self._prefix, *self._call], run)
+
     def cleanup(self, token: str) -> None:
         """End the container of this run and remove it."""
         _run_quietly([*self._call, "rm", "--force", "--time=0", named(token)])
@@ -124,6 +129,10 @@ class Docker:
         """Return docker's own variables, and those it is told to hand on by name."""
         return _client_environment(run)
 
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return the docker call that runs a command in the container. Raises InvalidInputError."""
+        return _entry([self._program], run)
+
     def cleanup(self, token: str) -> None:
         """End the container of this run and remove it."""
         _run_quietly([self._program, "rm", "--force", named(token)])
@@ -160,13 +169,25 @@ def _common(run: ContainerRun, engine: str, binds: list[Bind]) -> list[str]:
     words += ["no-new-privileges", "--network", "host" if run.network else "none"]
     if all(bind.inside != "/tmp" for bind in binds):  # noqa: S108 - the container's own
         words += ["--tmpfs", "/tmp:rw,exec,mode=1777"]  # noqa: S108 - as above
-    for name, value in environment_of(run).items():
-        words += ["--env", f"{name}={value}" if _is_clients_own(name) else name]
+    words += _variables(run)
     for bind in binds:
         words += ["--volume", joined(engine, bind) + ("" if bind.writable else ":ro")]
     if run.workdir or not isinstance(run.image, str):
         words += ["--workdir", workdir_of(run)]
     return words
+
+
+def _variables(run: ContainerRun) -> list[str]:
+    words = []
+    for name, value in environment_of(run).items():
+        words += ["--env", f"{name}={value}" if _is_clients_own(name) else name]
+    return words
+
+
+def _entry(call: list[str], run: ContainerRun) -> Entry:
+    check_run(run)
+    words = [*call, "exec", *_variables(run), "--workdir", workdir_of(run), named(run.token)]
+    return Entry([*words, *words_of(run)], _client_environment(run), "nothing")
 
 
 def _image_and_words(run: ContainerRun, reference: str) -> list[str]:

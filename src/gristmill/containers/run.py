@@ -1,9 +1,10 @@
 """What the agent asks of a container engine, and what the engines share."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -57,6 +58,21 @@ class ContainerRun(msgspec.Struct, frozen=True, kw_only=True):
     shared: bool = False
 
 
+class Entry(NamedTuple):
+    """How a command gets into a container that runs.
+
+    words, env: of the process to start. joins: what whoever starts it has to give it first:
+    ``container`` means the namespaces, root and rights of the first process in the container
+    that is not the engine's own, ``processes`` only the namespaces of the engine's first one,
+    and ``nothing`` that the words see to it themselves. program: the engine's.
+    """
+
+    words: list[str]
+    env: dict[str, str]
+    joins: Literal["container", "processes", "nothing"]
+    program: str = ""
+
+
 class ContainerEngine(Protocol):
     """Turns a run into a plain child process.
 
@@ -85,6 +101,12 @@ class ContainerEngine(Protocol):
     def environment(self, run: ContainerRun) -> dict[str, str]:
         """Return the whole environment for the child process."""
 
+    def enter(self, run: ContainerRun) -> Entry:
+        """Return how the run's words get into the container that runs under its token.
+
+        All but argv is as the container was started with. Raises InvalidInputError.
+        """
+
     def cleanup(self, token: str) -> None:
         """End and remove whatever is left of the run with this token.
 
@@ -110,6 +132,12 @@ def check_run(run: ContainerRun) -> None:
         raise InvalidInputError(
             f"{workdir_of(run)!r} must be an absolute path inside the container", field="workdir"
         )
+
+
+def joined_entry(run: ContainerRun, program: str) -> Entry:
+    """Return how a command gets into a container made of plain namespaces."""
+    check_run(run)
+    return Entry(words_of(run), environment_of(run), "container", program)
 
 
 def named(token: str) -> str:
@@ -169,15 +197,21 @@ def ordered_binds(run: ContainerRun) -> list[Bind]:
 
 
 def make_mount_points(run: ContainerRun, rootfs: str) -> list[Bind]:
-    """Make the places for binds in the image that lack; return binds with links resolved.
+    """Make the places for binds that lack; return binds with links resolved.
 
-    For engines that cannot make them in a root they mount read-only. A missing working
-    folder becomes an empty folder of the run.
+    For engines that cannot make them: in a root they mount read-only, or below another bind.
+    A missing working folder becomes an empty folder of the run.
     """
     binds = with_workdir(run, rootfs)
-    for bind in binds:
+    for number, bind in enumerate(binds):
+        outer = [each for each in binds[:number] if below(bind.inside, each.inside)]
+        is_folder = os.path.isdir(bind.host)
         try:
-            _make_mount_point(resolve_inside(rootfs, bind.inside), os.path.isdir(bind.host))
+            if outer and outer[-1].writable:
+                inside = bind.inside[len(outer[-1].inside.rstrip("/")) :]
+                _make_in_bind(outer[-1].host, inside.strip("/").split("/"), is_folder)
+            else:
+                _make_mount_point(resolve_inside(rootfs, bind.inside), is_folder)
         except OSError as error:
             raise InvalidInputError(
                 f"the image has no place for {bind.inside!r} and none can be made "
@@ -193,6 +227,26 @@ def _make_mount_point(path: str, is_folder: bool) -> None:
     elif not os.path.lexists(path):
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+
+
+def _make_in_bind(folder: str, parts: list[str], is_folder: bool) -> None:
+    """Make a place in a folder that others may be changing just now: no link is followed."""
+    folders, file = (parts, None) if is_folder else (parts[:-1], parts[-1])
+    at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in filter(None, folders):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=at)
+            flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            inner = os.open(part, flags, dir_fd=at)
+            os.close(at)
+            at = inner
+        if file:
+            with contextlib.suppress(FileExistsError):
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                os.close(os.open(file, flags, 0o644, dir_fd=at))
+    finally:
+        os.close(at)
 
 
 def with_workdir(run: ContainerRun, rootfs: str) -> list[Bind]:

@@ -146,7 +146,7 @@ class Order(_Message, frozen=True):
 class OrderResult(_Message, frozen=True):
     """What came of an order. code: exit code, None when it ran out of time.
 
-    error: why nothing was done at all. absent: the member does not run.
+    error: why nothing was done at all. absent: because the member, or a task of it, does not run.
     """
 
     code: int | None = None

@@ -112,7 +112,8 @@ class Orders:
         finally:
             del self._waiting[order.request]
         if result.absent:
-            raise ConflictError(f"job {order.job} is not running")
+            why = f": {result.error}" if result.error else ""
+            raise ConflictError(f"job {order.job} is not running{why}")
         if result.error:
             raise InvalidInputError(result.error, "command" if order.words else "path")
         return result

@@ -50,6 +50,11 @@ def insert_notifications(tx: Transaction, rows: Iterable[tuple[int, str]]) -> No
     tx.many("insert_notifications", rows)
 
 
+def renew_notifications(tx: Transaction, pairs: Iterable[tuple[int, int]]) -> None:
+    """Note that whoever submitted a job is told of another's end, or of its next: (that, job)."""
+    tx.many("copy_notifications", pairs)
+
+
 def notifications_of(tx: Transaction, ids: Sequence[int]) -> list[tuple[int, str]]:
     """Return (id, address) for those of the jobs or workflows somebody waits for."""
     if not ids:

@@ -125,15 +125,16 @@ class Exchange:
 
     async def reply_list(self, pages: AsyncIterator[list[Any]]) -> None:
         """Answer with one array of what the pages hold; only a long one is sent in parts."""
-        first: list[Any] = await anext(pages, [])
-        second = await anext(pages, None)
+        full = (page async for page in pages if page)
+        first: list[Any] = await anext(full, [])
+        second = await anext(full, None)
         if second is None:
             await self.reply(first)
             return
         await self._send({"type": "http.response.start", "status": 200, "headers": [JSON]})
         await self._send_part(b"[" + _encode(first)[1:-1])
         await self._send_part(b"," + _encode(second)[1:-1])
-        async for page in pages:
+        async for page in full:
             await self._send_part(b"," + _encode(page)[1:-1])
         await self._send({"type": "http.response.body", "body": b"]\n"})
 

@@ -17,6 +17,7 @@ from gristmill.services.queue.live_keys import LiveKeys
 from gristmill.services.queue.registry import Registry
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead, delete_jobs, get_specs
+from gristmill.store.mail import renew_notifications
 
 
 class Changed(NamedTuple):
@@ -129,6 +130,10 @@ class Control:
             ledger.move(head, Trigger.RETRY, target)
             changed.append(head.id)
         ledger.close()
+        waited_for = [(job, job) for job in changed if specs[job].notify]
+        if waited_for:
+            renew_notifications(tx, waited_for)
+            tx.after_commit(self._core.signals.notify.set)
         back = [job for job in changed if takes_part(specs[job])]
         cycle = find_cycle(self._core, tx, back)
         if cycle is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gristmill.domain.state import JobState
 from gristmill.store.jobs import JobHead, get_specs, take_job_ids
+from gristmill.store.mail import renew_notifications
 
 if TYPE_CHECKING:
     from gristmill.services.queue.ledger import Ledger
@@ -37,6 +38,10 @@ def submit_again(ledger: "Ledger", jobs: Sequence[Again]) -> list[JobHead]:
     tx.many("copy_labels", pairs)
     tx.many("copy_job_callers", pairs)
     tx.many("supersede_jobs", pairs)
+    wanted = [(number, old) for number, old in pairs if specs[old].notify]
+    if wanted:
+        renew_notifications(tx, wanted)
+        tx.after_commit(ledger.core.signals.notify.set)
     copies = ledger.load(range(first, first + len(jobs)))
     counts = Counter(
         (head.owner_id, head.group_id, head.dialect, JobState.WAITING) for head in copies

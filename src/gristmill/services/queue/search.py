@@ -15,7 +15,7 @@ FIRST_INDEXED = Dialect.PROMINENCE
 """From this one on, an owner's jobs of one dialect have an index of their own."""
 
 KEPT_LISTED = 90 * 86_400.0
-"""Seconds for which a job that stays listed does so after its end, unless it is dismissed."""
+"""Seconds for which a job or workflow that stays listed does so after its end."""
 
 MOST_SCANNED = 20_000
 """Candidates looked at for one page; a page may come back short, with a cursor to go on."""

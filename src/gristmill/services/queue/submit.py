@@ -245,8 +245,8 @@ class _Batch:
         self._links.write()
         self._refuse_cycles(first, new)
         if self._submission.caller is not None:
-            at_home = [first + index for index in new if specs[index].sandbox]
-            self._keep_caller(self._submission.caller, at_home)
+            needed = [first + i for i in new if specs[i].sandbox or specs[i].notify]
+            self._keep_caller(self._submission.caller, needed)
             self._note_whom_to_tell(self._submission.caller.email, first, new)
         self._close()
         return Submitted(ids, len(new), first)

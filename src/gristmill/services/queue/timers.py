@@ -91,6 +91,7 @@ class Housekeeping:
         now = self._core.chance.now()
         tx.run("delete_old_idempotent", before=now - KEEP_IDEMPOTENCY_KEYS)
         tx.run("delete_old_kept", before=now - KEPT_LISTED)
+        tx.run("unpin_old_workflows", before=now - KEPT_LISTED)
         delete_expired(tx, now)
         more = self._forget_events(tx, now)
         if self._keep_jobs is None:

@@ -8,7 +8,7 @@ from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.identity import Identity
 from gristmill.domain.workflow import ENDED
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.queue.search import of_others
+from gristmill.services.queue.search import KEPT_LISTED, of_others
 from gristmill.services.workflows.views import (
     ListedWorkflow,
     Order,
@@ -126,9 +126,13 @@ class WorkflowSearch:
             and (self._owner is None or row.owner_id == self._owner)
             and (wanted.name is None or row.name == wanted.name)
             and (wanted.dialect is None or row.dialect == wanted.dialect)
-            and (not wanted.active or row.state not in ENDED or bool(row.pinned))
+            and (not wanted.active or row.state not in ENDED or self._stays(row))
             and (self._order != "ended" or row.ended_at is not None)
         )
+
+    def _stays(self, row: WorkflowRow) -> bool:
+        oldest = self._core.chance.now() - KEPT_LISTED
+        return bool(row.pinned) and (row.ended_at or 0.0) > oldest
 
 
 def _has_labels(one: ListedWorkflow, labels: Sequence[tuple[str, str]]) -> bool:

@@ -37,8 +37,8 @@ _RERUNNABLE = frozenset({WorkflowState.FAILED, WorkflowState.CANCELLED})
 class WorkflowSubmission(NamedTuple):
     """What is handed in. data: a dialect's own bytes; node_data: the same for each name.
 
-    pinned: stays among the active workflows after its end, until it is unpinned. notify: the
-    address that a mail goes to when it has ended.
+    pinned: stays among the active workflows after its end, until it is unpinned or long over.
+    notify: the address that a mail goes to when it has ended.
     """
 
     spec: WorkflowSpec
