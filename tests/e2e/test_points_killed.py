@@ -17,10 +17,15 @@ class Poster:
     """Posts single points, one after another, until told to stop; keeps those acknowledged."""
 
     def __init__(self, server: RunningServer, number: int, over: threading.Event) -> None:
-        self.pod, self.acknowledged, self.sent = f"pod-{number}", list[str](), 0
+        self.pod, self.acknowledged, self.sent, self.before = f"pod-{number}", list[str](), 0, 0
         self._server, self._over = server, over
         self.thread = threading.Thread(target=self._post_on)
         self.thread.start()
+
+    def has_gone_on(self) -> bool:
+        """Whether a point was acknowledged since ``before``."""
+        assert self.thread.is_alive()
+        return len(self.acknowledged) > self.before
 
     def _post_on(self) -> None:
         client = httpx2.Client(timeout=LIMIT)
@@ -45,10 +50,12 @@ def test_no_acknowledged_point_is_lost(start: Start) -> None:
     posters = [Poster(server, number, over) for number in range(POSTERS)]
     try:
         for _ in range(KILLS):
-            before = [len(poster.acknowledged) for poster in posters]
+            for poster in posters:
+                poster.before = len(poster.acknowledged)
             pause.wait(random.uniform(0.2, 0.8))
+            while not all(map(Poster.has_gone_on, posters)):
+                pause.wait(LOOK)
             server.kill9()
-            assert all(len(p.acknowledged) > n for p, n in zip(posters, before, strict=True))
             server.start()
     finally:
         over.set()

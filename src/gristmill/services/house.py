@@ -219,6 +219,7 @@ class House:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.metrics.recorder.close()
         if self.oidc is not None:
             await self.oidc.close()
 
