@@ -131,7 +131,9 @@ class House:
             tell_admins=self.mailer.tell_admins,
         )
         self.metrics = Metrics(self.core)
-        self.agents = Agents(self.core, self.registry, rules, self.lost_agents, self.metrics.usages)
+        self.agents = Agents(
+            self.core, self.registry, rules, self.lost_agents, self.metrics.usages, self.reach
+        )
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.usage = Accounting(self.core)
         self.notifications = Notifications(self.core, self.mailer)
