@@ -15,6 +15,7 @@ from gristmill.agent.ending import Ending
 from gristmill.agent.helpers import MemberHelpers
 from gristmill.agent.journal import Journal
 from gristmill.agent.mounts import Mounts
+from gristmill.agent.network.networks import Networks
 from gristmill.agent.processes import set_subreaper
 from gristmill.agent.pulse import Pulses
 from gristmill.agent.questions import Questions
@@ -110,6 +111,7 @@ class Workshop:
             helpers=self.helpers,
             sandboxes=self.sandboxes,
             containers=self.containers,
+            networks=Networks(member_helpers),
             on_change=self.changed.set,
         )
         self.pulses = Pulses(sampler, chance)

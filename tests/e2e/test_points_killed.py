@@ -1,14 +1,13 @@
 """Points that were answered with 201 outlive any kill -9 of the server."""
 
 import threading
-from functools import partial
 from random import Random
 
 import httpx2
 import pytest
 
 from tests.e2e.conftest import Start
-from tests.e2e.harness import LIMIT, LOOK, RunningServer, eventually
+from tests.e2e.harness import LIMIT, LOOK, RunningServer
 
 KILLS = 5
 POSTERS = 4
@@ -18,10 +17,15 @@ class Poster:
     """Posts single points, one after another, until told to stop; keeps those acknowledged."""
 
     def __init__(self, server: RunningServer, number: int, over: threading.Event) -> None:
-        self.pod, self.acknowledged, self.sent = f"pod-{number}", list[str](), 0
+        self.pod, self.acknowledged, self.sent, self.before = f"pod-{number}", list[str](), 0, 0
         self._server, self._over = server, over
         self.thread = threading.Thread(target=self._post_on)
         self.thread.start()
+
+    def has_gone_on(self) -> bool:
+        """Whether a point was acknowledged since ``before``."""
+        assert self.thread.is_alive()
+        return len(self.acknowledged) > self.before
 
     def _post_on(self) -> None:
         client = httpx2.Client(timeout=LIMIT)
@@ -39,10 +43,6 @@ class Poster:
         client.close()
 
 
-def _all_got_on(posters: list[Poster], before: list[int]) -> bool:
-    return all(len(p.acknowledged) > n for p, n in zip(posters, before, strict=True))
-
-
 @pytest.mark.timeout(300)
 def test_no_acknowledged_point_is_lost(start: Start) -> None:
     random, pause, over = Random(29_500), threading.Event(), threading.Event()
@@ -50,9 +50,11 @@ def test_no_acknowledged_point_is_lost(start: Start) -> None:
     posters = [Poster(server, number, over) for number in range(POSTERS)]
     try:
         for _ in range(KILLS):
-            before = [len(poster.acknowledged) for poster in posters]
-            eventually(partial(_all_got_on, posters, before), what="points of every poster")
-            pause.wait(random.uniform(0, 0.6))
+            for poster in posters:
+                poster.before = len(poster.acknowledged)
+            pause.wait(random.uniform(0.2, 0.8))
+            while not all(map(Poster.has_gone_on, posters)):
+                pause.wait(LOOK)
             server.kill9()
             server.start()
     finally:

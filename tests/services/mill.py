@@ -40,6 +40,7 @@ from gristmill.services.queue.listing import Listing
 from gristmill.services.queue.registry import Registry
 from gristmill.services.queue.submit import Submission, Submitter
 from gristmill.services.queue.timers import Housekeeping, Timers
+from gristmill.services.reach import Reach
 from gristmill.services.workflows.book import Workflows
 from gristmill.store.database import Database, open_database
 from tests.services.audit import audit
@@ -88,7 +89,9 @@ class Mill:
             fence_after=RULES.fence_after,
         )
         self.metrics = Metrics(self.core)
-        self.agents = Agents(self.core, self.registry, RULES, self.lost_agents, self.metrics.usages)
+        self.agents = Agents(
+            self.core, self.registry, RULES, self.lost_agents, self.metrics.usages, Reach()
+        )
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.timers = Timers(self.core)
         self.housekeeping = Housekeeping(self.core, keep_jobs=keep_jobs, keep_events=None)

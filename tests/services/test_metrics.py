@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domain.errors import InvalidInputError, NotFoundError
+from gristmill.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 from gristmill.domain.metrics import NewPoint, Point, number
 from gristmill.services.metrics import chunks, settling
 from gristmill.services.metrics.chunks import CHUNK, pack, unpack
@@ -296,3 +296,94 @@ def test_any_order_of_arrival_reads_the_same(
         run(f"sqlite://{folder}/gristmill.db", folder, story)
     finally:
         settling.CHUNK = original  # type: ignore[attr-defined]
+
+
+def _single(value: int, source: str = "s") -> list[NewPoint]:
+    return [NewPoint(source, "x", Point(value, str(value)))]
+
+
+def test_single_points_are_read_at_once(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        for value in range(20):
+            await mill.metrics.recorder.record(ANN, _single(value))
+            assert len((await _read(mill))["x"]) == value + 1
+        job = await mill.one()
+        for value in range(3):
+            await mill.metrics.recorder.record(ANN, _single(value, f"job:{job}"))
+        await Removal(mill.core, mill.registry).remove(ANN, [job])
+        with pytest.raises(NotFoundError):
+            await mill.metrics.recorder.record(ANN, _single(3, f"job:{job}"))
+        await mill.metrics.delete(ANN, "s")
+        await mill.metrics.recorder.record(ANN, _single(77))
+        assert await _read(mill) == {"x": [Point(77, "77")]}
+
+    play(story)
+
+
+def test_points_of_a_server_that_died_are_there_once(database_url: str, tmp_path: Path) -> None:
+    """However far it had come with them."""
+
+    def live(work: Callable[[Mill], Awaitable[None]], *, dies: bool = False) -> None:
+        async def story(mill: Mill) -> None:
+            await work(mill)
+            if not dies:
+                await mill.metrics.recorder.close()
+
+        run(database_url, tmp_path, story)
+
+    async def dying(mill: Mill, last: int) -> None:
+        for value in range(last - 10, last):
+            await mill.metrics.recorder.record(ANN, _single(value))
+            if value == last - 4:
+                await mill.metrics.recorder.flush()
+
+    live(lambda mill: dying(mill, 10), dies=True)
+    live(lambda mill: dying(mill, 20), dies=True)
+
+    async def reading(mill: Mill) -> None:
+        assert [point.at for point in (await _read(mill))["x"]] == list(range(20))
+        await dying(mill, 30)
+
+    live(reading)
+
+    async def at_the_end(mill: Mill) -> None:
+        assert [point.at for point in (await _read(mill))["x"]] == list(range(30))
+
+    live(at_the_end)
+
+
+def test_a_database_that_is_away_loses_no_point_in_the_intake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(mill: Mill) -> None:
+        recorder = mill.metrics.recorder
+        for value in range(3):
+            await recorder.record(ANN, _single(value))
+        with monkeypatch.context() as patch:
+            patch.setattr(mill.database, "write", _away)
+            with pytest.raises(UnavailableError):
+                await _read(mill)
+            await recorder.record(ANN, _single(3))
+        assert [point.at for point in (await _read(mill))["x"]] == [0, 1, 2, 3]
+
+    run(f"sqlite://{tmp_path}/gristmill.db", tmp_path, story)
+
+
+async def _away(_: object) -> None:
+    raise UnavailableError("away")
+
+
+def test_great_batches_leave_little_unsettled(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        expected: list[Point] = []
+        for start in range(0, 15_000, 3000):
+            batch = _points([float(value) for value in range(3000)], start)
+            await _record(mill, batch)
+            expected += batch
+            rows = await mill.database.read(lambda tx: tx.all("count_metric_tails"))
+            assert sum(row[1] for row in rows) < CHUNK
+        late = _points([-1.0] * 2000, 500)
+        await _record(mill, late)
+        assert (await _read(mill))["x"] == sorted(expected + late, key=lambda point: point.at)
+
+    play(story)

@@ -117,6 +117,7 @@ class Errands:
             self._introductions += 1
             reply = await self._telling.call("/agent/register", message, Registered)
         self._agent = reply.agent
+        self._runner.server_url = reply.url
         self.last_contact = self._chance.monotonic()
         self._drop(reply.drop)
         self._lost.clear()

@@ -40,12 +40,19 @@ class MemberHelpers:
         variables: Mapping[str, str],
         output: int,
         errors: int = -1,
+        *,
+        stdin: int = -1,
+        third: int = -1,
     ) -> Helper:
         """Start a process. serves: the member. output: descriptor for all it says.
 
         errors: descriptor for what it says on its standard error, if not that one.
-        Raises OSError.
+        stdin, third: what it has as 0 and as 3, if anything. Raises OSError.
         """
         marked = {**variables, MARKER_VARIABLE: f"{self._node}/helper.{serves}"}
         errors = output if errors < 0 else errors
-        return Helper(*self._helpers.start(words, marked, stdout=output, stderr=errors))
+        return Helper(
+            *self._helpers.start(
+                words, marked, stdin=stdin, stdout=output, stderr=errors, third=third
+            )
+        )

@@ -28,6 +28,7 @@ from gristmill.agent.journal import Journal, read_journal
 from gristmill.agent.leftovers import kill_leftovers
 from gristmill.agent.log import configure_logging
 from gristmill.agent.mounts import Mounts
+from gristmill.agent.network.networks import Networks
 from gristmill.agent.node import measure, node_id, own_address
 from gristmill.agent.processes import MARKER_VARIABLE, boot_id, process_start, set_subreaper
 from gristmill.agent.pulse import Pulses
@@ -81,6 +82,7 @@ class Agent:
         mounts = Mounts(self._folder / "mounts", member_helpers, chance)
         mounts.clear_leftovers()
         self._containers = WatchedContainers(self._folder / "containers", member_helpers)
+        self._networks = Networks(member_helpers)
         questions = Questions(Connection(address, token), lambda: self._errands.who())
         sandboxes = Sandboxes(
             config.home / "sandboxes",
@@ -107,6 +109,7 @@ class Agent:
             helpers=helpers,
             sandboxes=sandboxes,
             containers=self._containers,
+            networks=self._networks,
             on_change=lambda: self._errands.changed.set(),
         )
         pulses = Pulses(sampler, chance)
@@ -191,7 +194,7 @@ class Agent:
             float(process_start(os.getpid()) or 0),
             not config.url,
             runner.capacity,
-            {**config.labels, **(self._data.labels if self._data else {})},
+            self._networks.labels | config.labels | (self._data.labels if self._data else {}),
             list(config.pools),
             self._runtimes.names,
             [self._cgroups.note] if self._cgroups.note else [],

@@ -20,6 +20,7 @@ from gristmill.agent.entrance import NO_ROOM, Entrance
 from gristmill.agent.journal import Journal
 from gristmill.agent.member import Key, Member
 from gristmill.agent.mounts import Mounts
+from gristmill.agent.network.networks import Networks
 from gristmill.agent.node import is_volume_full
 from gristmill.agent.orphans import Orphans, Used, next_zombie
 from gristmill.agent.processes import OwnChildren
@@ -96,10 +97,12 @@ class Runner:
         helpers: Helpers,
         sandboxes: Sandboxes,
         containers: WatchedContainers,
+        networks: Networks,
         on_change: Callable[[], None],
     ) -> None:
         self.node, self.instance = node, instance
         self.capacity, self.free = capacity, capacity.copy()
+        self.server_url = ""
         self.busy = asyncio.Event()
         self.begun = asyncio.Event()
         self.idle = asyncio.Event()
@@ -119,6 +122,7 @@ class Runner:
         self._chance, self.changed = chance, on_change
         self._outputs, self._keep = outputs, keep
         self._helpers, self._sandboxes, self._containers = helpers, sandboxes, containers
+        self._networks = networks
         self._entrance = Entrance(scratch, sandboxes, chance)
         self._sidecars: dict[int, Member] = {}
         self._orphans = Orphans()
@@ -304,11 +308,11 @@ class Runner:
         self.busy.set()
         self.idle.clear()
         member.began = self._chance.monotonic()
-        rank = member.lease.rank
-        member.steps = task_steps(member.spec, rank)
-        member.waits = rank > 0 and any(map(first_only, tasks_of(member.spec)))
+        spec, lease = member.spec, member.lease
+        member.steps = task_steps(spec, lease.rank)
+        member.waits = lease.rank > 0 and any(map(first_only, tasks_of(spec)))
         member.gpus = [self._gpus.pop(0) for _ in range(member.need.gpus)]
-        member.env = environment(self._base, member.spec, member.lease, self.node, member.gpus)
+        member.env = environment(self._base, spec, lease, self.node, member.gpus, self.server_url)
         self._enter(member)
 
     def _enter(self, member: Member) -> None:
@@ -339,6 +343,8 @@ class Runner:
     def _first_step(self, member: Member) -> None:
         if member.spec.watch_container:
             self._stage(member, self._containers.begin(member))
+        elif self._networks.wants(member):
+            self._stage(member, self._networks.join(member))
         else:
             self._next_step(member)
 
@@ -584,6 +590,7 @@ class Runner:
         self.free.give(member.need)
         self._gpus.extend(member.gpus)
         self._ending.forget(member)
+        self._networks.leave(member)
         member.release_image()
         if member.engine_folder is not None:
             self._runtimes.cleanup(member)

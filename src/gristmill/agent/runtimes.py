@@ -9,6 +9,7 @@ import msgspec
 
 from gristmill.agent.member import Member
 from gristmill.agent.mpi import launcher, mpi_words
+from gristmill.agent.network.plans import INTERFACES, NO_PROXIES, PROXIES
 from gristmill.agent.sandbox import HOME as INSIDE
 from gristmill.agent.sandbox import TMP
 from gristmill.agent.scripts import script_words
@@ -115,6 +116,10 @@ class Runtimes:
 
         Raises CannotRunError.
         """
+        words, env, cwd = self._prepared(member, step)
+        return member.entry + words, env, cwd
+
+    def _prepared(self, member: Member, step: Step) -> tuple[list[str], dict[str, str], str]:
         if step.image is not None and not self._on_host:
             return self._in_container(member, step, step.image)
         if step.words and step.kind in MPI_KINDS:
@@ -269,14 +274,15 @@ def _inside(member: Member, step: Step) -> dict[str, str]:
         if name.startswith(("GRISTMILL_", "CUDA_"))
         or name in member.spec.env
         or name in member.lease.env
-        or name in _GANG
+        or name in _TOLD
+        or name in member.spec.facts
     }
     return {**own, "HOME": INSIDE, **step.env}
 
 
-_GANG = frozenset(
+_TOLD = frozenset(
     {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
-)
+).union(PROXIES, NO_PROXIES, INTERFACES)
 
 
 def _inside_workdir(step: Step) -> str:

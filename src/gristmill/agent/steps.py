@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gristmill.domain.job import MPI_KINDS, Hook, JobSpec, Task, TaskKind, tasks_of
+from gristmill.domain.staging import fill
 from gristmill.protocol.messages import GangPlace, Lease
 
 REMOVE = "/bin/rm"
@@ -108,9 +109,12 @@ def base_environment(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment(
-    base: Mapping[str, str], spec: JobSpec, lease: Lease, node: str, gpus: list[int]
+    base: Mapping[str, str], spec: JobSpec, lease: Lease, node: str, gpus: list[int], url: str
 ) -> dict[str, str]:
-    """Return the variables of a member: what it inherits, what it is told, what it asked for."""
+    """Return the variables of a member: what it inherits, what it is told, what it asked for.
+
+    url: of the server.
+    """
     variables = dict(base)
     variables["GRISTMILL_JOB_ID"] = str(lease.job)
     variables["GRISTMILL_ATTEMPT"] = str(lease.attempt)
@@ -122,8 +126,22 @@ def environment(
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, gpus))
     variables.update(lease.env)
     variables.update(spec.env)
+    if spec.facts and not spec.sandbox:
+        variables.update(_facts(spec, lease, url))
     variables["GRISTMILL_MEMBER"] = f"{node}/{lease.job}.{lease.attempt}.{lease.rank}"
     return variables
+
+
+def _facts(spec: JobSpec, lease: Lease, url: str) -> dict[str, str]:
+    """Return the facts of a job that has no sandbox: what is known of it without asking."""
+    facts = {
+        "job": str(lease.job),
+        "node": str(lease.rank),
+        "nodes": str(spec.resources.nodes),
+        "url": url,
+    }
+    filled = {name: fill(template, facts) for name, template in spec.facts.items()}
+    return {name: value for name, value in filled.items() if value is not None}
 
 
 def _gang_environment(lease: Lease, gang: GangPlace) -> dict[str, str]:

@@ -227,6 +227,7 @@ class JobSpec(
     distributed: each member is a rank of a training run and is told so as torchrun would, also
     when it is the only one. goal: what it prints when the work is done.
     usage_sources: of each rank in order, the metrics source that samples of its use go to.
+    bandwidth: Mbit/s that each rank may send to the others, where the node can limit that.
     watch_container: a container that the job has docker or podman start: its name, a file with
     its id, or ``?`` for the first that starts after the job. What it uses counts as the job's, and
     it ends with the job.
@@ -268,6 +269,7 @@ class JobSpec(
     distributed: bool = False
     goal: GoalLine | None = None
     usage_sources: Annotated[tuple[Source, ...], msgspec.Meta(max_length=10_000)] = ()
+    bandwidth: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000_000)] | None = None
     watch_container: Annotated[str, msgspec.Meta(max_length=4096, pattern=r"^[^\x00]*\Z")] = ""
     sandbox: bool = False
     staging: Staging | None = None
@@ -290,6 +292,12 @@ def tasks_of(spec: JobSpec) -> tuple[Task, ...]:
     if spec.tasks:
         return spec.tasks
     return (Task(image=spec.image),)
+
+
+def limits_bandwidth(spec: JobSpec) -> bool:
+    """Whether a node that can is to limit what ranks send: not those that an mpirun starts."""
+    parallel = any(task.kind in MPI_KINDS for task in spec.tasks)
+    return spec.bandwidth is not None and not parallel and not spec.sandbox
 
 
 def check_spec(spec: JobSpec, field: str = "") -> None:

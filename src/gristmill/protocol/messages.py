@@ -67,11 +67,15 @@ class Register(_Message, frozen=True):
 
 
 class Registered(_Message, frozen=True):
-    """The server's answer: the agent's number, and members it must end without a report."""
+    """The server's answer: the agent's number, and members it must end without a report.
+
+    url: under which jobs reach the server.
+    """
 
     agent: int
     heartbeat: float
     drop: list[Held]
+    url: str = ""
 
 
 class GangPlace(_Message, frozen=True):

@@ -1,6 +1,5 @@
 """What one request may ask of the server: URL length, body size and pace, and its turn."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
@@ -18,6 +17,7 @@ from gristmill.server.asgi import (
     send_error,
     under,
 )
+from gristmill.server.patience import within
 
 log = structlog.get_logger()
 
@@ -147,8 +147,7 @@ class _WatchedBody:
         if self._ended:
             return {"type": "http.disconnect"} if self._refused else await self._receive()
         try:
-            async with asyncio.timeout(self._pause):
-                message = await self._receive()
+            message = await within(self._pause, self._receive())
         except TimeoutError:
             return await self._refuse(408)
         self._ended = not message.get("more_body", False)

@@ -25,6 +25,7 @@ from gristmill.services.queue.failure import found_again
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.registry import LiveAgent, Registry, WorkRequest
 from gristmill.services.queue.report import Reporter
+from gristmill.services.reach import Reach
 from gristmill.services.waiting import wait_for
 from gristmill.store.agents import AgentRow, get_agents, put_agent, set_agent_state
 from gristmill.store.database import Transaction
@@ -75,10 +76,11 @@ class Agents:
         rules: AgentRules,
         lost: LostAgents,
         usages: Usages,
+        reach: Reach,
     ) -> None:
         self._core, self._registry, self._rules = core, registry, rules
         self._reporter = Reporter(core, registry)
-        self._lost, self._usages = lost, usages
+        self._lost, self._usages, self._reach = lost, usages, reach
 
     async def register(self, message: Register) -> Registered:
         """Take an agent in, and settle what it holds against what the queue thinks it holds.
@@ -96,7 +98,7 @@ class Agents:
         agent.kill.extend(settled.cancelled)
         agent.release.extend(settled.released)
         log.info("agent.registered", agent=row.id, node=message.node, held=len(message.held))
-        return Registered(row.id, self._rules.heartbeat, settled.unknown)
+        return Registered(row.id, self._rules.heartbeat, settled.unknown, self._reach.for_jobs())
 
     def _take_in(self, tx: Transaction, message: Register) -> "tuple[AgentRow, _Settled]":
         now = self._core.chance.now()

@@ -133,7 +133,9 @@ class House:
             tell_admins=self.mailer.tell_admins,
         )
         self.metrics = Metrics(self.core)
-        self.agents = Agents(self.core, self.registry, rules, self.lost_agents, self.metrics.usages)
+        self.agents = Agents(
+            self.core, self.registry, rules, self.lost_agents, self.metrics.usages, self.reach
+        )
         self.dispatcher = Dispatcher(self.core, self.registry)
         self.usage = Accounting(self.core)
         self.notifications = Notifications(self.core, self.mailer)
@@ -225,6 +227,7 @@ class House:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.metrics.recorder.close()
         if self.oidc is not None:
             await self.oidc.close()
 

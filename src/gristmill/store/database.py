@@ -8,7 +8,7 @@ run in a small pool, each on a connection of its own.
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ import structlog
 
 from gristmill.domain.errors import GristmillError, UnavailableError
 from gristmill.store.connection import Connection, Row, StoreBrokenError
+from gristmill.store.intake import Intake
 from gristmill.store.migrate import migrate
 
 T = TypeVar("T")
@@ -33,7 +34,10 @@ log = structlog.get_logger()
 class Transaction:
     """What a unit of work sees: named statements, and acts for after the commit."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self, connection: Connection, listeners: Mapping[str, Sequence[Callable[[], None]]] = {}
+    ) -> None:
+        self._listeners = listeners
         self.all: Callable[..., list[Row]] = connection.all
         self.one: Callable[..., Row | None] = connection.one
         self.run: Callable[..., None] = connection.run
@@ -44,6 +48,10 @@ class Transaction:
     def after_commit(self, act: Callable[[], None]) -> None:
         """Have act called on the event loop once this work is durable."""
         self.acts.append(act)
+
+    def tell(self, event: str) -> None:
+        """Have those who listen for an event called once this work is durable."""
+        self.acts.extend(self._listeners.get(event, ()))
 
     def must(self, statement: str, **values: object) -> Row:
         """Return the first row of a statement that always has one."""
@@ -66,10 +74,15 @@ class _Outcome(NamedTuple):
 
 
 class Database:
-    """One database: a writer thread and a pool of readers."""
+    """One database: a writer thread and a pool of readers.
 
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
+    intake: where single rows are durable at less than a commit's price; None where there is none.
+    listeners: by event, see Transaction.tell.
+    """
+
+    def __init__(self, connect: Connect, intake: Intake | None = None) -> None:
+        self._connect, self.intake = connect, intake
+        self.listeners: dict[str, list[Callable[[], None]]] = {}
         self._queue: queue.SimpleQueue[_Caller | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_loop, name="store-writer", daemon=True)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
@@ -96,6 +109,8 @@ class Database:
             self._queue.put(None)
             self._thread.join()
         self._readers.shutdown(wait=True)
+        if self.intake is not None:
+            self.intake.close()
         for connection in self._open_readers:
             connection.close()
 
@@ -194,7 +209,7 @@ class Database:
         return outcomes
 
     def _run_one(self, connection: Connection, caller: _Caller) -> _Outcome:
-        transaction = Transaction(connection)
+        transaction = Transaction(connection, self.listeners)
         connection.savepoint()
         try:
             value = caller.work(transaction)
@@ -257,4 +272,5 @@ def open_database(url: str, home: Path) -> Database:
     from gristmill.store.sqlite import SqliteConnection
 
     path = Path(url.removeprefix("sqlite://")) if url else home / "gristmill.db"
-    return Database(lambda writer: SqliteConnection(path, writer=writer))
+    intake = Intake(path.with_name(f"{path.name}-intake"))
+    return Database(lambda writer: SqliteConnection(path, writer=writer), intake)

@@ -6,6 +6,11 @@ from typing import NamedTuple
 from gristmill.domain.metrics import Point
 from gristmill.store.database import Transaction
 
+SOURCE_DELETED = "metric source deleted"
+"""What those who remember series listen for."""
+
+_EPOCH, _NUMBER = "metric_intake_epoch", "metric_intake"
+
 
 class ChunkHead(NamedTuple):
     """What is known of a chunk without reading its points; times in microseconds.
@@ -89,6 +94,7 @@ def delete_source(tx: Transaction, source: int) -> None:
     tx.run("delete_metric_chunks_of_source", source=source)
     tx.run("delete_metric_series", source=source)
     tx.run("delete_metric_source", source=source)
+    tx.tell(SOURCE_DELETED)
 
 
 def delete_sources_named(tx: Transaction, names: Sequence[str]) -> None:
@@ -106,6 +112,19 @@ def add_to_tails(tx: Transaction, points: Iterable[tuple[int, Point]]) -> None:
             for series, point in points
         ],
     )
+
+
+def get_intake(tx: Transaction) -> tuple[int, int] | None:
+    """Return the epoch of the intake and the number of its last record that is in the tails."""
+    epoch, number = tx.one("get_sequence", name=_EPOCH), tx.one("get_sequence", name=_NUMBER)
+    return (epoch[0], number[0]) if epoch and number else None
+
+
+def put_intake(tx: Transaction, number: int, epoch: int | None = None) -> None:
+    """Note the number of the last record that is in the tails. epoch: where there was none."""
+    tx.run("put_sequence", name=_NUMBER, value=number)
+    if epoch is not None:
+        tx.run("put_sequence", name=_EPOCH, value=epoch)
 
 
 def get_tail(tx: Transaction, series: int) -> list[Point]:

@@ -16,9 +16,11 @@ from gristmill.dialects.mlbench.translate import (
     Run,
     job_of,
     pods_of,
+    under_mpirun,
     write_metadata,
     write_run,
 )
+from gristmill.domain.bandwidth import ENFORCED, LABEL, rank_address
 from gristmill.domain.clock import Chance
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import ConflictError, NotFoundError
@@ -103,8 +105,7 @@ class Runs:
             facts, uuid=_uuid(self._house.chance), pods=pods_of(facts, self._settings)
         )
         cores, gpus = self._capacity()
-        base = self._house.job_base
-        spec = job_of(facts, self._settings, cores=cores, gpus=gpus, base=base)
+        spec = job_of(facts, self._settings, cores=cores, gpus=gpus)
         submission = Submission(
             [spec],
             who.user,
@@ -156,7 +157,7 @@ class Runs:
 
     async def _metadata(self, who: Identity, run: Run, *, with_output: bool) -> dict[str, Any]:
         attempts = await self._house.listing.attempts(run.id) if run.attempt else []
-        hosts = await self._hosts(run, attempts)
+        hosts, limited = await self._hosts(run, attempts)
         output: dict[str, Any] = {}
         if with_output:
             output = {
@@ -164,17 +165,26 @@ class Runs:
                 + await self._lines(who, run, Stream.STDOUT),
                 "stderr": await self._lines(who, run, Stream.STDERR),
             }
-        return output | write_metadata(run, self._settings, attempts, hosts)
+        return output | write_metadata(run, self._settings, attempts, hosts, limited=limited)
 
-    async def _hosts(self, run: Run, attempts: Sequence[AttemptView]) -> list[str]:
-        """Return where each rank is, as the ranks are told; before they are placed, this host."""
+    async def _hosts(self, run: Run, attempts: Sequence[AttemptView]) -> tuple[list[str], bool]:
+        """Return where each rank is, as the ranks are told, and whether what they send is limited.
+
+        Before they are placed, they are on this host.
+        """
         members = run.facts.workers if run.facts.everywhere else 1
+        current = [attempt for attempt in attempts if attempt.number == run.attempt]
+        nodes = await self._house.agents.hosts() if current else {}
+        places = {attempt.agent_id for attempt in current}
+        if len(places) == 1 and members > 1 and not under_mpirun(run.facts):
+            node = nodes.get(places.pop())
+            if node is not None and node.labels.get(LABEL) == ENFORCED:
+                return [rank_address(rank) for rank in range(members)], True
         hosts = [self._host] * members
-        nodes = await self._house.agents.hosts() if attempts else {}
-        for attempt in attempts:
-            if attempt.number == run.attempt and attempt.agent_id in nodes:
+        for attempt in current:
+            if attempt.agent_id in nodes:
                 hosts[attempt.rank] = nodes[attempt.agent_id].address
-        return hosts
+        return hosts, False
 
     def _notes(self, run: Run, started: int) -> list[str]:
         """Return the lines about the run's progress, which come before its output."""

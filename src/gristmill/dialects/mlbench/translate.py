@@ -10,6 +10,7 @@ from gristmill.dialects.mlbench.commands import shell_text, split
 from gristmill.dialects.mlbench.pods import labels, run_pod_name, source_of, standing_name
 from gristmill.dialects.mlbench.requests import SEED, RunFacts
 from gristmill.dialects.mlbench.settings import MlbenchSettings
+from gristmill.domain.bandwidth import ENFORCED, NOT_ENFORCED
 from gristmill.domain.job import GoalLine, JobSpec, Task
 from gristmill.domain.resources import Resources
 from gristmill.domain.state import JobState
@@ -23,7 +24,8 @@ HOOK_FOLDER = str(Path(gristmill.training.__file__).parent / "hook")
 
 GOAL, GOAL_GRACE = "Goal Reached!", 30.0
 ALONE = "mlbench seed run"
-NOT_ENFORCED = "not enforced"
+LEAST_BANDWIDTH = 0.001
+"""Mbit/s."""
 
 _WORDS = {
     JobState.COMPLETE: "FINISHED",
@@ -63,10 +65,8 @@ def pods_of(facts: RunFacts, settings: MlbenchSettings) -> tuple[str, ...]:
     return tuple(run_pod_name(settings, facts.name, rank) for rank in range(facts.workers))
 
 
-def job_of(
-    facts: RunFacts, settings: MlbenchSettings, *, cores: float, gpus: int, base: str
-) -> JobSpec:
-    """Return the job of a run. cores, gpus: of all nodes together. base: URL that jobs reach us by.
+def job_of(facts: RunFacts, settings: MlbenchSettings, *, cores: float, gpus: int) -> JobSpec:
+    """Return the job of a run. cores, gpus: of all nodes together.
 
     Workers share the nodes: each takes a part of the cores such that as many as may run at once
     do, and what a client asks for is a cap, told to the ranks as their number of threads.
@@ -77,7 +77,7 @@ def job_of(
     backend = facts.backend
     hook = HOOK_FOLDER if settings.hook else ""
     text = shell_text(split(facts.command), backend=backend, slots=slots, hook=hook)
-    parallel = backend == "mpi" and bool(facts.image) and not facts.gpu
+    parallel = under_mpirun(facts)
     return JobSpec(
         command=None if parallel else text,
         tasks=(_mpi_task(text),) if parallel else (),
@@ -92,7 +92,9 @@ def job_of(
             nodes=members,
             gpus=1 if facts.gpu and gpus >= members else 0,
         ),
-        env=_variables(facts, base),
+        env={"OMP_NUM_THREADS": str(max(1, int(facts.cpus)))},
+        facts={"MLBENCH_API_URL": "{url}/api"},
+        bandwidth=max(facts.bandwidth, LEAST_BANDWIDTH),
         distributed=True,
         usage_sources=tuple(source_of(pod) for pod in facts.pods),
         goal=GoalLine(text=GOAL, grace=GOAL_GRACE),
@@ -102,12 +104,13 @@ def job_of(
     )
 
 
+def under_mpirun(facts: RunFacts) -> bool:
+    """Whether an mpirun starts the ranks, on a node that has one."""
+    return facts.backend == "mpi" and bool(facts.image) and not facts.gpu
+
+
 def _mpi_task(text: str) -> Task:
     return Task(argv=("/bin/sh", "-c", text), kind="openmpi", processes=1)
-
-
-def _variables(facts: RunFacts, base: str) -> dict[str, str]:
-    return {"OMP_NUM_THREADS": str(max(1, int(facts.cpus))), "MLBENCH_API_URL": f"{base}/api"}
 
 
 def write_run(
@@ -129,9 +132,17 @@ def write_run(
 
 
 def write_metadata(
-    run: Run, settings: MlbenchSettings, attempts: Sequence[AttemptView], hosts: Sequence[str]
+    run: Run,
+    settings: MlbenchSettings,
+    attempts: Sequence[AttemptView],
+    hosts: Sequence[str],
+    *,
+    limited: bool,
 ) -> dict[str, Any]:
-    """Return what is known of a run's execution, without its output."""
+    """Return what is known of a run's execution, without its output.
+
+    limited: whether its ranks may only send each other so much.
+    """
     facts = run.facts
     current = [attempt for attempt in attempts if attempt.number == run.attempt]
     mark = None if facts.profile == SEED else facts.name
@@ -155,7 +166,7 @@ def write_metadata(
         "use_horovod": facts.horovod,
         "run_on_all_nodes": facts.everywhere,
         "max_bandwidth": facts.bandwidth,
-        "bandwidth": NOT_ENFORCED,
+        "bandwidth": ENFORCED if limited else NOT_ENFORCED,
         "reason": next((a.message or a.reason for a in current if a.reason), None),
     }
 

@@ -121,6 +121,7 @@ class MetricReader:
         return None if pieces is None else summarise(pieces, size)
 
     async def _all_series(self, who: Identity, source: str) -> list[tuple[int, str]]:
+        await self._recorder.flush()
         number = await self.find(who, source)
         if number is None:
             return []

@@ -3,10 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from gristmill.domain.errors import GristmillError, InvalidInputError, NotFoundError
+from gristmill.domain.errors import (
+    GristmillError,
+    InvalidInputError,
+    NotFoundError,
+    UnavailableError,
+)
 from gristmill.domain.identity import Identity
 from gristmill.domain.metrics import JOB, NewPoint, Point, job_of
 from gristmill.services.metrics.chunks import CHUNK
@@ -16,11 +22,21 @@ from gristmill.services.queue.core import QueueCore
 from gristmill.services.waiting import wait_for
 from gristmill.store import metrics as store
 from gristmill.store.database import Transaction
+from gristmill.store.intake import Intake, NoRoomError
 from gristmill.store.jobs import get_heads
 
 MOST_KNOWN = 100_000
 GATHERING = 0.001
 """Seconds that a batch waits at most for callers to share its commit."""
+
+MOVE_AFTER = 1.0
+"""Seconds that points rest in the intake at most, unless the database is away."""
+
+MOST_PENDING = 4096
+"""Points in the intake from which they are moved at once."""
+
+FEW = 64
+"""Points of a call that goes through the intake; more are worth a commit."""
 
 MOST_SERIES = 10_000
 """Names of series under one source: their list is read whole."""
@@ -33,6 +49,27 @@ class _Caller(NamedTuple):
     who: Identity
     points: Sequence[NewPoint]
     done: "asyncio.Future[None]"
+
+
+class _Row(NamedTuple):
+    """A point as the intake keeps it."""
+
+    series: int
+    at: int
+    value: str
+    metadata: str
+    cumulative: bool
+
+    @property
+    def point(self) -> Point:
+        return Point(self.at, self.value, self.metadata, self.cumulative)
+
+
+class _Moving(NamedTuple):
+    """Rows on their way from the intake to the tails, up to the record of this number."""
+
+    rows: Sequence[_Row]
+    number: int
 
 
 class Recorder:
@@ -48,10 +85,16 @@ class Recorder:
         self._work = asyncio.Event()
         self._expected = 1
         self._enough = asyncio.Event()
+        self._intake: Intake | None = None
+        self._pending: list[_Row] = []
+        self._number = 0
+        self._moving: _Moving | None = None
+        self._one_moves = asyncio.Lock()
+        core.database.listeners.setdefault(store.SOURCE_DELETED, []).append(self.forget)
 
     async def record(self, who: Identity, points: Sequence[NewPoint]) -> None:
         """Add points, all or none. Raises NotFoundError for a job that is not the caller's."""
-        if not points:
+        if not points or await self._take_in(who, points):
             return
         caller = _Caller(who, points, asyncio.get_running_loop().create_future())
         self._waiting.append(caller)
@@ -62,14 +105,103 @@ class Recorder:
         await caller.done
 
     async def load(self) -> None:
-        """Learn after a restart which series have many fresh points."""
-        self._note(await self._core.database.read(store.tail_sizes))
+        """Move in what a crash left in the intake, and learn which series have grown."""
+        database = self._core.database
+        self._note(await database.read(store.tail_sizes))
+        if database.intake is not None:
+            epoch, number = await database.write(self._epoch)
+            kept = await asyncio.to_thread(database.intake.recover, epoch, number)
+            if kept.rows:
+                rows = [_Row(*row) for row in kept.rows]
+                await database.write(partial(self._move, what=_Moving(rows, kept.number)))
+            self._intake, self._number = database.intake, kept.number
+            self._intake.begin(epoch, kept.number, self._kept)
+
+    async def close(self) -> None:
+        """Leave nothing in the intake, unless the database is away; then the next start will."""
+        with suppress(UnavailableError):
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Move what rests in the intake to the tails, where readers find it."""
+        async with self._one_moves:
+            # What could not be moved comes first: its half of the intake is not free yet.
+            if self._moving is not None:
+                await self._move_in(self._moving)
+            if self._pending:
+                await self._move_in(await self._next_move())
+        if self._pending:
+            self._move_later()
+
+    async def _move_in(self, what: "_Moving") -> None:
+        self._moving = what
+        await self._core.database.write(partial(self._move, what=what))
+        self._moving = None
+
+    async def _next_move(self) -> "_Moving":
+        assert self._intake is not None
+        try:
+            number = await self._intake.turn()
+        except NoRoomError:
+            number = self._number
+        rows, self._pending = self._pending, []
+        return _Moving(rows, number)
+
+    def _epoch(self, tx: Transaction) -> tuple[int, int]:
+        found = store.get_intake(tx)
+        if found is None:
+            found = self._core.chance.random.getrandbits(62), 0
+            store.put_intake(tx, 0, found[0])
+        return found
+
+    def _kept(self, rows: Sequence[Sequence[Any]], number: int) -> None:
+        """Take note of rows that are on disk. They come before a half is turned, or after it."""
+        if not self._pending:
+            self._move_later()
+        self._pending += rows  # type: ignore[arg-type]
+        self._number = number
+        if len(self._pending) >= MOST_PENDING:
+            self._work.set()
+
+    def _move_later(self) -> None:
+        asyncio.get_running_loop().call_later(MOVE_AFTER, self._work.set)
+
+    def _move(self, tx: Transaction, what: "_Moving") -> None:
+        living = store.living_series(tx, sorted({row.series for row in what.rows}))
+        rows = [(row.series, row.point) for row in what.rows if row.series in living]
+        store.add_to_tails(tx, rows)
+        store.put_intake(tx, what.number)
+        sizes = Counter(series for series, _ in rows)
+        tx.after_commit(lambda: self._note(sizes))
+
+    async def _take_in(self, who: Identity, points: Sequence[NewPoint]) -> bool:
+        """Keep points of known series in the intake, which is quicker than a commit."""
+        if self._intake is None or len(points) > FEW:
+            return False
+        rows = []
+        for new in points:
+            series = self._known.get(_key(who, new))
+            if series is None:
+                return False
+            rows.append(_Row(series, *new.point))
+        try:
+            await self._intake.add(rows)
+        except NoRoomError:
+            self._work.set()
+            return False
+        self._feed.publish(who, points)
+        return True
 
     async def run(self) -> None:
         """Settle series that have grown, for ever."""
         while True:
             await self._work.wait()
             self._work.clear()
+            try:
+                await self.flush()
+            except UnavailableError:
+                self._move_later()
+                continue
             while self._grown:
                 series = self._grown.pop()
                 await self._core.database.write(partial(settle, series=series))
@@ -148,11 +280,13 @@ class Recorder:
         by_series: dict[int, list[Point]] = {}
         for new in caller.points:
             by_series.setdefault(series[_key(caller.who, new)], []).append(new.point)
-        return [
-            (number, point)
-            for number, points in by_series.items()
-            for point in append(tx, number, points)
-        ]
+        rows: list[tuple[int, Point]] = []
+        for number, points in by_series.items():
+            left = append(tx, number, points)
+            if len(left) < len(points):
+                tx.after_commit(partial(self._fresh.__delitem__, number))
+            rows += [(number, point) for point in left]
+        return rows
 
     def _series(self, tx: Transaction, caller: _Caller) -> dict[SeriesKey, int]:
         keys = {_key(caller.who, new) for new in caller.points}

@@ -1,7 +1,8 @@
 """Fresh points become chunks: when there are enough, or when one came late."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from gristmill.domain.metrics import Point
 from gristmill.services.metrics.chunks import CHUNK, pack, unpack
@@ -11,25 +12,20 @@ from gristmill.store.database import Transaction
 
 def settle(tx: Transaction, series: int) -> None:
     """Move all fresh points of a series into chunks, the late ones where they belong."""
-    fresh = store.take_tail(tx, series)
-    if not fresh:
-        return
-    last = store.last_moment(tx, series)
-    late = 0 if last is None else sum(point.at < last for point in fresh)
-    if late:
-        _merge(tx, series, fresh[:late])
-    store.add_chunks(tx, series, map(pack, _pieces(fresh[late:])))
+    fresh = _without_late(tx, series, store.take_tail(tx, series))
+    store.add_chunks(tx, series, map(pack, _pieces(fresh)))
 
 
 def append(tx: Transaction, series: int, points: Sequence[Point]) -> Sequence[Point]:
-    """Add full chunks straight from many points; return those that are left for the tail."""
+    """Settle many points and the fresh ones before them; return those left for the tail.
+
+    Less than a chunk: a series that grows by great batches can be summarised at any moment. Few
+    points are all left.
+    """
     if len(points) < CHUNK:
         return points
-    ordered = sorted(points, key=lambda point: point.at)
-    waiting, _ = store.tail_bounds(tx, series)
-    last = store.last_moment(tx, series)
-    if waiting or (last is not None and ordered[0].at < last):
-        return points
+    together = sorted([*store.take_tail(tx, series), *points], key=lambda point: point.at)
+    ordered = _without_late(tx, series, together)
     full = len(ordered) - len(ordered) % CHUNK
     store.add_chunks(tx, series, map(pack, _pieces(ordered[:full])))
     return ordered[full:]
@@ -42,6 +38,16 @@ def is_late(tx: Transaction, series: int) -> bool:
         return False
     last = store.last_moment(tx, series)
     return last is not None and first < last
+
+
+def _without_late(tx: Transaction, series: int, ordered: Sequence[Point]) -> Sequence[Point]:
+    """Put points that lie before the last settled one where they belong; return the others."""
+    last = store.last_moment(tx, series) if ordered else None
+    if last is None or ordered[0].at >= last:
+        return ordered
+    late = bisect_left(ordered, last, key=lambda point: point.at)
+    _merge(tx, series, ordered[:late])
+    return ordered[late:]
 
 
 def _merge(tx: Transaction, series: int, late: Sequence[Point]) -> None:
@@ -61,4 +67,7 @@ def _merge(tx: Transaction, series: int, late: Sequence[Point]) -> None:
 
 
 def _pieces(points: Sequence[Point]) -> list[Sequence[Point]]:
-    return [points[start : start + CHUNK] for start in range(0, len(points), CHUNK)]
+    """Divide points evenly, so that no chunk is much smaller than others."""
+    count = max(1, round(len(points) / CHUNK)) if points else 0
+    bounds = [len(points) * number // count for number in range(count + 1)] if count else []
+    return [points[start:end] for start, end in pairwise(bounds)]

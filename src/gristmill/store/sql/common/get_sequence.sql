@@ -1,0 +1,1 @@
+select value from sequence where name = :name
