@@ -73,9 +73,7 @@ def _https(server: PrivateServer) -> http.client.HTTPConnection:
     address = urlsplit(server.https)
     trust = ssl.create_default_context(cafile=server.home / "ca.pem")
     assert address.hostname
-    return http.client.HTTPSConnection(
-        address.hostname, address.port, timeout=LIMIT, context=trust
-    )
+    return http.client.HTTPSConnection(address.hostname, address.port, timeout=LIMIT, context=trust)
 
 
 def _http(server: PrivateServer) -> http.client.HTTPConnection:

@@ -18,8 +18,8 @@ from gristmill.native.data_shared import (
     moment,
     page,
     place_of,
-    raw_json,
     split_key,
+    written,
 )
 from gristmill.services.data.datasets import Query
 from gristmill.services.data.place import Stored, split_projection
@@ -71,7 +71,7 @@ class DatasetRoutes(Controller):
             return Response(_view(await house.data.datasets.get(place, name)))
         reference = name if columns is None else f"{split_projection(name)[0]}[{columns}]"
         query = Query(orient, skip, limit, [_condition(text) for text in where or ()])
-        return raw_json(await house.data.datasets.read(place, reference, query, {"name": name}))
+        return written(await house.data.datasets.read(place, reference, query, {"name": name}))
 
     @put("/{key:path}", summary="Write a table", request_max_body_size=NO_LIMIT)
     async def write(

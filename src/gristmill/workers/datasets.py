@@ -16,8 +16,9 @@ from gristmill.workers.frames.filters import parse_filters
 from gristmill.workers.frames.labels import Labels, labels_of, wire_type
 from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
 from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
-from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined, listed
+from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined
 from gristmill.workers.frames.shelf import SHELF
+from gristmill.workers.frames.texts import NULL, items, join, listed, repeated, texts
 from gristmill.workers.refusals import RefusedError
 from gristmill.workers.wire import Frame
 
@@ -151,11 +152,11 @@ def read(question: Frame) -> Frame:
         header["limit"],
     )
     sheet = Sheet([column.name for column in wanted.columns], orient)
-    labels: list[bytes] = []
+    labels: list[bytes | memoryview] = []
     for table in pieces(blobs_at(header["root"]), manifest, wanted):
-        lists = [_values(table, f"c{column.number}", column.dtype) for column in wanted.columns]
-        sheet.add(lists, table.num_rows)
-        labels.append(listed(_labels(manifest, table)))
+        found = [_texts(table, f"c{column.number}", column.dtype) for column in wanted.columns]
+        sheet.add(found, table.num_rows)
+        labels.append(_labels(manifest, table))
     about = {
         "dtypes": {column.name: column.dtype for column in wanted.columns},
         "orient": orient,
@@ -165,23 +166,32 @@ def read(question: Frame) -> Frame:
     return Frame({"rows": sheet.rows}, b"", [*body, b"," + _encode(about)[1:]])
 
 
-def _values(table: Any, name: str, dtype: str) -> list[Any]:
+def _texts(table: Any, name: str, dtype: str) -> Any:
     if name not in table.schema.names:
-        return [None] * int(table.num_rows)
-    field = table.schema.field(name)
-    as_json = (field.metadata or {}) == AS_JSON
+        return repeated(NULL, table.num_rows)
+    column, as_json = _column(table, name, dtype)
+    return texts(column, as_json=as_json)
+
+
+def _column(table: Any, name: str, dtype: str) -> tuple[Any, bool]:
+    """Return a stored column as the whole table has it, and whether it holds JSON texts."""
+    as_json = (table.schema.field(name).metadata or {}) == AS_JSON
     column = table.column(name)
-    if not as_json:
-        column = cells.unite_array(column, dtype)
-    return cells.to_values(column, dtype, as_json=as_json)
+    return (column if as_json else cells.unite_array(column, dtype)), as_json
 
 
-def _labels(manifest: Manifest, table: Any) -> list[Any]:
-    levels = [_values(table, f"i{level}", dtype) for level, dtype in enumerate(manifest.levels)]
-    return list(zip(*levels, strict=True)) if manifest.multi else levels[0]
+def _labels(manifest: Manifest, table: Any) -> bytes | memoryview:
+    if not manifest.multi:
+        column, as_json = _column(table, "i0", manifest.levels[0])
+        return listed(column, as_json=as_json)
+    levels = [_texts(table, f"i{level}", dtype) for level, dtype in enumerate(manifest.levels)]
+    behind = [piece for level in levels[1:] for piece in (",", level)]
+    return items(join("[", levels[0], *behind, "]"))
 
 
-def _index(manifest: Manifest, labels: Sequence[bytes]) -> Iterator[bytes]:
+def _index(
+    manifest: Manifest, labels: Sequence[bytes | memoryview]
+) -> Iterator[bytes | memoryview]:
     kind = wire_type(manifest.levels, multi=manifest.multi)
     yield _encode({"type": kind})[:-1] + b',"values":['
     yield from joined(labels)
@@ -211,10 +221,7 @@ def _series(table: Any, column: Column) -> "pd.Series[Any]":
     name = f"c{column.number}"
     if name not in table.schema.names:
         return pd.Series([None] * int(table.num_rows), dtype=object)
-    as_json = (table.schema.field(name).metadata or {}) == AS_JSON
-    stored = table.column(name)
-    if not as_json:
-        stored = cells.unite_array(stored, column.dtype)
+    stored, as_json = _column(table, name, column.dtype)
     return cells.to_series(stored, column.dtype, as_json=as_json)
 
 

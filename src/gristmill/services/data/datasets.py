@@ -113,7 +113,7 @@ class Datasets:
 
     async def read(
         self, place: Place, reference: str, query: Query, extra: Mapping[str, Any]
-    ) -> bytes:
+    ) -> bytearray:
         """Return rows as the JSON of an object: data, dtypes, index, orient, and extra.
 
         reference: a name, with a projection in brackets behind it if one is wanted.
@@ -127,7 +127,7 @@ class Datasets:
 
     async def _read(
         self, place: Place, name: str, selection: str | None, query: Query, extra: Mapping[str, Any]
-    ) -> bytes:
+    ) -> bytearray:
         found = await self.get(place, name)
         question = {
             "op": "dataset.read",

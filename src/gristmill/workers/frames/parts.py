@@ -30,9 +30,21 @@ class Wanted(NamedTuple):
 def write_part(blobs: Blobs, path: str, table: Any) -> Part:
     """Store a table as one part; it is durable when this returns."""
     sink = buffer()
-    pq.write_table(table, sink, row_group_size=ROW_GROUP, compression="zstd", compression_level=1)
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=_texts_of(table) or False,
+    )
     size = blobs.write(path, sink.getbuffer())
     return Part(path, table.num_rows, size)
+
+
+def _texts_of(table: Any) -> list[str]:
+    """Return the columns of text, which tends to repeat itself; of numbers each is another."""
+    return [field.name for field in table.schema if pa.types.is_string(field.type)]
 
 
 def read_part(blobs: Blobs, part: Part) -> Any:
