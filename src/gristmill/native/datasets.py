@@ -21,7 +21,7 @@ from gristmill.native.data_shared import (
     split_key,
     written,
 )
-from gristmill.services.data.datasets import Query
+from gristmill.services.data.datasets import TABLE, Query
 from gristmill.services.data.place import Stored, split_projection
 
 ROWS = "rows"
@@ -88,7 +88,8 @@ class DatasetRoutes(Controller):
     ) -> wire.DatasetView:
         """Create a table, add rows to it, or with append=false replace it.
 
-        The body: data in an orient of pandas, and optionally dtypes, orient, index and append.
+        The body: data in an orient of pandas, and optionally dtypes, orient, index and append;
+        or kind python.data and as data any JSON value, which is added as a document.
         """
         place = place_of(writer, bucket)
         body = await request.body()
@@ -118,9 +119,10 @@ def _view(stored: Stored) -> wire.DatasetView:
     return wire.DatasetView(
         stored.name,
         stored.bucket,
+        stored.format,
         manifest["rows"],
         sum(size for _, _, size in manifest["parts"]),
-        [wire.ColumnView(name, dtype) for _, name, dtype in manifest["columns"]],
+        [wire.ColumnView(*column[1:]) for column in manifest["columns"] if stored.format == TABLE],
         stored.version,
         moment(stored.created),
         moment(stored.modified),

@@ -7,6 +7,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from gristmill.workers import documents
 from gristmill.workers.blobs import Blobs, blobs_at
 from gristmill.workers.frames import columns as cells
 from gristmill.workers.frames import dtypes
@@ -14,7 +15,7 @@ from gristmill.workers.frames.columns import AS_JSON
 from gristmill.workers.frames.document import Document, Rows, parse, rows_of
 from gristmill.workers.frames.filters import parse_filters
 from gristmill.workers.frames.labels import Labels, labels_of, wire_type
-from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
+from gristmill.workers.frames.manifest import DOCUMENTS, Column, Manifest, manifest_of, select
 from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
 from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined
 from gristmill.workers.frames.shelf import SHELF
@@ -26,18 +27,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 def write(question: Frame) -> Frame:
-    """Store a client's table: as new, in the place of the old one, or after its rows."""
+    """Store a client's dataset: as new, in the place of the old one, or after what it holds."""
     header = question.header
     blobs = blobs_at(header["root"])
     document = parse(question.body)
     old = manifest_of(header["manifest"]) if header["manifest"] is not None else None
     append = header["append"] if header["append"] is not None else document.append
     fresh = old is None or append is False
-    rows = rows_of(document, header["orient"] or document.orient or "dict")
     base = Manifest() if fresh or old is None else old
-    if rows.length == 0 and not fresh:
-        return Frame({"manifest": msgspec.to_builtins(base), "dropped": [], "changed": False}, b"")
-    table, manifest = _arrange(rows, document, base)
+    if documents.kind_of(document.kind, None if fresh else base) == DOCUMENTS:
+        table, manifest = documents.arrange(document.data, base)
+    else:
+        rows = rows_of(document, header["orient"] or document.orient or "dict")
+        if rows.length == 0 and not fresh:
+            same = {"manifest": msgspec.to_builtins(base), "dropped": [], "changed": False}
+            return Frame(same, b"")
+        table, manifest = _arrange(rows, document, base)
     dropped = [part.path for part in old.parts] if fresh and old is not None else []
     dropped += _store(blobs, header["path"], table, manifest)
     return Frame(
@@ -145,6 +150,8 @@ def read(question: Frame) -> Frame:
             f"there is no orient {orient[:40]!r}; known: {', '.join(ORIENTS)}", "orient"
         )
     manifest = manifest_of(header["manifest"])
+    if manifest.kind == DOCUMENTS:
+        return documents.read(question, manifest)
     wanted = Wanted(
         select(manifest.columns, header["select"]),
         parse_filters(manifest.columns, header["filters"]),
@@ -200,6 +207,8 @@ def _index(
 
 def load_frame(root: str, manifest: Manifest, text: str | None) -> pd.DataFrame:
     """Return the whole table, or the columns a projection names, for scikit-learn."""
+    if manifest.kind == DOCUMENTS:
+        raise RefusedError(documents.NO_COLUMNS, "data")
     wanted = Wanted(select(manifest.columns, text), labels=False)
     columns = tuple((column.number, column.name, column.dtype) for column in wanted.columns)
     key = (root, tuple(part.path for part in manifest.parts), columns)
