@@ -35,6 +35,14 @@ def test_from_a_file_to_a_prediction(shared_server: RunningServer, tmp_path: Pat
     _say(shared_server, "model", "predict", "m", "sample[x]", code=5)
 
 
+def test_a_document(shared_server: RunningServer, tmp_path: Path) -> None:
+    file = tmp_path / "notes.json"
+    file.write_text('{"a": [1, 2]}')
+    words = ("data", "put", "notes", str(file), "--document")
+    assert "1 documents, version 1" in _say(shared_server, *words)
+    assert json.loads(_say(shared_server, "data", "get", "notes"))["data"] == [{"a": [1, 2]}]
+
+
 def test_a_script_and_what_is_wrong_with_others(
     shared_server: RunningServer, tmp_path: Path
 ) -> None:

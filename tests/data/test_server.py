@@ -58,6 +58,19 @@ def test_a_table_over_http(api: httpx2.Client) -> None:
     assert api.get("/v1/datasets/project/t").status_code == 404
 
 
+def test_documents_over_http_and_from_scripts(api: httpx2.Client) -> None:
+    made = _ok(api.put("/v1/datasets/d", json={"kind": "python.data", "data": [1]}))
+    assert (made["kind"], made["rows"], made["columns"]) == ("python.data", 1, [])
+    code = (
+        "def run(om, *args, **kw):\n"
+        "    om.datasets.put({'a': 2}, 'd')\n"
+        "    return om.datasets.get('d')"
+    )
+    _ok(api.put("/v1/scripts/adds", json={"code": code}))
+    assert _ok(api.post("/v1/scripts/adds/run"))["result"]["result"] == [[1], {"a": 2}]
+    assert _ok(api.get("/v1/datasets/d/rows"))["data"] == [[1], {"a": 2}]
+
+
 def test_a_model_over_http(api: httpx2.Client, line: str) -> None:
     said = _ok(api.post(f"/v1/models/{line}/predict", params={"datax": "x"}))
     assert said["result"] == pytest.approx([2 * n for n in range(10)])

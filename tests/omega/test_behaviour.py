@@ -110,6 +110,34 @@ def test_writing_by_post_and_deleting(omega: Omega) -> None:
     omega.refused("GET", "dataset/posted/", 404)
 
 
+def test_documents(omega: Omega) -> None:
+    first, second = {"a": [1, None]}, [1, "zwei", 3.5]
+    for document in (first, second):
+        body = {"kind": "python.data", "data": document}
+        omega.ok("PUT", "dataset/documents/", 204, json=body)
+    said = omega.ok("GET", "dataset/documents", 200)
+    assert said == {
+        "data": [first, second], "dtypes": None, "index": None, "name": "documents",
+        "orient": "records", "resource_uri": "/api/v1/dataset/documents/",
+    }  # fmt: skip
+    assert omega.ok("GET", "dataset/documents?limit=1&page=2", 200)["data"] == [second]
+    (listed,) = [
+        each["data"]
+        for each in omega.ok("GET", "dataset/", 200)["objects"]
+        if each["data"]["name"] == "documents"
+    ]
+    assert listed["kind"] == "python.data"
+    wrong = {"kind": "pandas.dfrows", "data": {"x": [1]}}
+    assert "kind" in omega.refused("PUT", "dataset/documents", 400, json=wrong)
+    assert "kind" in omega.refused("PUT", "dataset/new", 400, json={"data": 1, "kind": "x"})
+    assert "x" in omega.refused("GET", "dataset/documents?x=1", 400)
+    omega.refused("GET", "dataset/documents[x]", 400)
+    omega.ok("POST", "model/", 201, json={"name": "m", "pipeline": [["LinearRegression", {}]]})
+    assert "columns" in omega.refused("PUT", "model/m/fit?datax=documents", 400)
+    omega.ok("PUT", "dataset/documents?append=false", 204, json={"data": {"x": [1]}})
+    assert omega.ok("GET", "dataset/documents", 200)["dtypes"] == {"x": "int64"}
+
+
 def test_buckets_and_environments_are_apart(omega: Omega) -> None:
     body = {"data": {"x": [1]}}
     for headers in ({"Bucket": "one"}, {"Qualifier": "lab"}, {"Qualifier": "lab", "Bucket": "one"}):

@@ -14,7 +14,10 @@ from gristmill.dialects.omega_ml.profiles import Outcome, error_status
 from gristmill.dialects.omega_ml.rules import Rules
 from gristmill.dialects.omega_ml.swagger import swagger
 from gristmill.dialects.omega_ml.table import OPERATIONS
+from gristmill.dialects.omega_ml.work import status_of
 from gristmill.domain.errors import InvalidInputError
+from gristmill.domain.state import JobState
+from gristmill.services.data.tasks import DataTask
 
 LIST, ITEM, ACTION = Form.LIST, Form.ITEM, Form.ACTION
 
@@ -125,6 +128,26 @@ def test_statuses() -> None:
     assert error_status(404, "flask", deleting_dataset=True) == 404
     later = [error_status(code, "flask", deleting_dataset=False) for code in (401, 403, 405, 500)]
     assert later == [401, 400, 405, 400]
+
+
+@pytest.mark.parametrize(
+    ("state", "started", "status"),
+    [
+        (JobState.WAITING, None, "PENDING"),
+        (JobState.DELAYED, None, "PENDING"),
+        (JobState.READY, None, "PENDING"),
+        (JobState.RESERVED, None, "PENDING"),
+        (JobState.DELAYED, 1.0, "RETRY"),
+        (JobState.RUNNING, 1.0, "STARTED"),
+        (JobState.COMPLETE, 1.0, "SUCCESS"),
+        (JobState.BURIED, 1.0, "FAILURE"),
+        (JobState.LOST, 1.0, "FAILURE"),
+        (JobState.CANCELLED, 1.0, "REVOKED"),
+    ],
+)
+def test_states_of_tasks(state: JobState, started: float | None, status: str) -> None:
+    task = DataTask("1", 1, "model", "m", state, b"", "", False, b"", 0.0, started, None, {})
+    assert status_of(task) == status
 
 
 def test_times() -> None:

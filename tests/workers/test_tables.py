@@ -15,8 +15,8 @@ from tests.workers.tables import Shelf, from_wire, to_wire
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 MILLISECONDS = st.integers(-(10**12), 4 * 10**12)
-SPANS = st.integers(-9_000_000_000, 9_000_000_000)
-"""Milliseconds that pandas reads back exactly: beside a gap their nanoseconds are floats."""
+SPANS = st.integers(-9_223_372_036_854, 9_223_372_036_854)
+"""Milliseconds: all whose nanoseconds have 64 bits."""
 
 MISSING = st.none()
 SETTINGS: Any = {
@@ -28,6 +28,11 @@ SETTINGS: Any = {
 def _times(milliseconds: list[int | None], zone: str | None = None) -> Any:
     times = pd.to_datetime(pd.Series(milliseconds, dtype="Int64"), unit="ms", utc=True)
     return times.dt.tz_convert(zone) if zone else times.dt.tz_localize(None)
+
+
+def _spans(milliseconds: list[int | None]) -> Any:
+    nanoseconds = [pd.NaT if each is None else each * 1_000_000 for each in milliseconds]
+    return pd.Series(nanoseconds, dtype="timedelta64[ns]")
 
 
 def _column(kind: str, size: int) -> st.SearchStrategy[Any]:
@@ -53,9 +58,7 @@ def _column(kind: str, size: int) -> st.SearchStrategy[Any]:
         ).map(lambda v: pd.Series(v, dtype="object")),
         "datetime": cells(st.one_of(MISSING, MILLISECONDS)).map(_times),
         "zoned": cells(st.one_of(MISSING, MILLISECONDS)).map(lambda v: _times(v, "Europe/Berlin")),
-        "timedelta": cells(st.one_of(MISSING, SPANS)).map(
-            lambda v: pd.Series(pd.to_timedelta(pd.array(v, dtype="Int64"), unit="ms"))
-        ),
+        "timedelta": cells(st.one_of(MISSING, SPANS)).map(_spans),
         "category": cells(st.one_of(MISSING, st.sampled_from(["a", "b", "ä"]))).map(
             lambda v: pd.Series(v, dtype="category")
         ),
@@ -265,6 +268,41 @@ def test_rows_find_their_labels(
     reply = shelf.read()
     assert list(reply["data"]["x"].values()) == expected
     assert reply["index"]["values"] == values
+
+
+def test_long_spans_beside_gaps_are_exact_on_the_wire(tmp_path: Path) -> None:
+    """What the documented client loses it loses by itself: its frame of numbers and gaps."""
+    shelf = Shelf(tmp_path)
+    shelf.write({"data": {"x": [9_000_000_000_001, None]}, "dtypes": {"x": "timedelta64[ns]"}})
+    (exact, gap) = shelf.read(orient="list")["data"]["x"]
+    assert (exact, gap) == (9_000_000_000_001_000_000, None)
+    column = pd.DataFrame.from_dict(shelf.read()["data"])["x"]
+    assert column.dtype == "float64"
+    assert int(column.iloc[0]) != exact
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_spans_that_no_nanoseconds_can_hold(tmp_path: Path, unit: str) -> None:
+    shelf, years = Shelf(tmp_path), 400 * 365 * 86_400_000
+    dtypes = {"x": f"timedelta64[{unit}]"}
+    shelf.write({"data": {"x": [years, -years, 0, None]}, "dtypes": dtypes})
+    expected = [years * 10**6, -years * 10**6, 0, None]
+    assert shelf.read(orient="list")["data"]["x"] == expected
+
+
+@pytest.mark.parametrize("orient", ["list", "dict", "records", "split"])
+def test_text_that_json_must_escape(tmp_path: Path, orient: str) -> None:
+    texts = ['say "so"', "back\\slash", "two\nlines", "\x00", "\x7f", "é\U0001f33e", "", None]
+    shelf = _shelf(tmp_path, s=texts, plain=["a"] * len(texts))
+    data = shelf.read(orient=orient)["data"]
+    if orient == "split":
+        found = [row[0] for row in data["data"]]
+    elif orient == "records":
+        found = [row["s"] for row in data]
+    else:
+        found = data["s"] if orient == "list" else list(data["s"].values())
+    assert found == texts
+    assert shelf.read(skip=3, limit=2, orient="list")["data"]["s"] == texts[3:5]
 
 
 def test_appending_widens_as_pandas_does(tmp_path: Path) -> None:

@@ -30,17 +30,23 @@ def put_table(
     *,
     replace: Annotated[bool, typer.Option(help="Instead of adding rows.")] = False,
     orient: Annotated[str | None, typer.Option(help="As in pandas; JSON only.")] = None,
+    document: Annotated[
+        bool, typer.Option("--document", help="The JSON is no table, but a value to keep.")
+    ] = False,
     bucket: Bucket = "",
 ) -> None:
     """Store a table: JSON with data, dtypes and index, or CSV with a header."""
     body = _read(file)
-    if file.lower().endswith(".csv"):
+    if document:
+        body = b'{"kind":"python.data","data":' + body + b"}"
+    elif file.lower().endswith(".csv"):
         body, orient = _from_csv(body), "list"
     params = [("append", "false" if replace else "true")]
     if orient is not None:
         params.append(("orient", orient))
     made = _ask(session, "PUT", f"datasets/{name}", bucket, params, body)
-    _say(session, made, f"{made['name']}: {made['rows']} rows, version {made['version']}")
+    what = "documents" if document else "rows"
+    _say(session, made, f"{made['name']}: {made['rows']} {what}, version {made['version']}")
 
 
 def get_table(

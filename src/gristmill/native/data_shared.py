@@ -59,9 +59,16 @@ def maybe(seconds: float | None) -> datetime | None:
     return None if seconds is None else moment(seconds)
 
 
-def raw_json(body: bytes, status: int = 200) -> Response[bytes]:
-    """Return JSON that somebody else has written."""
-    return Response(body, media_type=JSON, status_code=status)
+class _Written(Response[Any]):
+    """A reply whose bytes are sent as they are."""
+
+    def render(self, content: Any, media_type: str, enc_hook: Any = None) -> Any:  # noqa: ARG002
+        return content
+
+
+def written(body: bytes | bytearray, media_type: str = JSON) -> Response[Any]:
+    """Return what somebody else has written; what was read into memory is not copied."""
+    return _Written(body, media_type=media_type)
 
 
 def view(stored: Stored) -> wire.DataView:

@@ -35,10 +35,14 @@ class ColumnView(msgspec.Struct):
 
 
 class DatasetView(msgspec.Struct):
-    """A table. size: bytes stored."""
+    """A table, or documents: then rows counts these. size: bytes stored.
+
+    kind: pandas.dfrows, or python.data for documents.
+    """
 
     name: str
     bucket: str
+    kind: str
     rows: int
     size: int
     columns: list[ColumnView]

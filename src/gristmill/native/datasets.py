@@ -18,10 +18,10 @@ from gristmill.native.data_shared import (
     moment,
     page,
     place_of,
-    raw_json,
     split_key,
+    written,
 )
-from gristmill.services.data.datasets import Query
+from gristmill.services.data.datasets import TABLE, Query
 from gristmill.services.data.place import Stored, split_projection
 
 ROWS = "rows"
@@ -71,7 +71,7 @@ class DatasetRoutes(Controller):
             return Response(_view(await house.data.datasets.get(place, name)))
         reference = name if columns is None else f"{split_projection(name)[0]}[{columns}]"
         query = Query(orient, skip, limit, [_condition(text) for text in where or ()])
-        return raw_json(await house.data.datasets.read(place, reference, query, {"name": name}))
+        return written(await house.data.datasets.read(place, reference, query, {"name": name}))
 
     @put("/{key:path}", summary="Write a table", request_max_body_size=NO_LIMIT)
     async def write(
@@ -88,7 +88,8 @@ class DatasetRoutes(Controller):
     ) -> wire.DatasetView:
         """Create a table, add rows to it, or with append=false replace it.
 
-        The body: data in an orient of pandas, and optionally dtypes, orient, index and append.
+        The body: data in an orient of pandas, and optionally dtypes, orient, index and append;
+        or kind python.data and as data any JSON value, which is added as a document.
         """
         place = place_of(writer, bucket)
         body = await request.body()
@@ -118,9 +119,10 @@ def _view(stored: Stored) -> wire.DatasetView:
     return wire.DatasetView(
         stored.name,
         stored.bucket,
+        stored.format,
         manifest["rows"],
         sum(size for _, _, size in manifest["parts"]),
-        [wire.ColumnView(name, dtype) for _, name, dtype in manifest["columns"]],
+        [wire.ColumnView(*column[1:]) for column in manifest["columns"] if stored.format == TABLE],
         stored.version,
         moment(stored.created),
         moment(stored.modified),

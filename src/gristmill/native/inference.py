@@ -12,7 +12,7 @@ from gristmill.native.data_shared import (
     AnyRequest,
     Key,
     place_of,
-    raw_json,
+    written,
 )
 from gristmill.native.errors import status_of
 from gristmill.services.data.models import Version
@@ -88,7 +88,7 @@ class InferenceRoutes(Controller):
         version = await _find(house, place, reference)
         extra = {"model_name": version.name, "model_version": str(version.number)}
         name = f"{version.name}@{version.commit}"
-        return raw_json(await house.data.models.infer(place, name, await request.body(), extra))
+        return written(await house.data.models.infer(place, name, await request.body(), extra))
 
 
 def _parse(key: str) -> tuple[str, str]:

@@ -19,12 +19,12 @@ from gristmill.native.data_shared import (
     Wait,
     page,
     place_of,
-    raw_json,
     split_key,
     task_reply,
     task_view,
     version_view,
     view,
+    written,
 )
 from gristmill.services.data.models import ASKING, CHANGING, Call
 
@@ -128,7 +128,7 @@ class ModelRoutes(Controller):
         call = Call(action, datax, datay, await request.body(), params)
         if action in ASKING and wait > 0:
             extra = {"model": name, "datax": datax, "datay": datay}
-            return raw_json(await house.data.models.call(place, name, call, extra))
+            return written(await house.data.models.call(place, name, call, extra))
         task = await house.data.tasks.model(writer, place, name, call, tag=tag)
         if wait <= 0:
             return Response(task_view(task), status_code=202)

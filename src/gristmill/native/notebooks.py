@@ -19,11 +19,11 @@ from gristmill.native.data_shared import (
     moment,
     page,
     place_of,
-    raw_json,
     split_key,
     task_reply,
     task_view,
     view,
+    written,
 )
 
 ARCHIVES = (
@@ -72,11 +72,11 @@ class NotebookRoutes(Controller):
         place, notebooks = place_of(reader, bucket), house.data.notebooks
         name, action = split_key(key, ("content", "runs", "html"))
         if action == "html":
-            return Response(await notebooks.export(place, name, run), media_type="text/html")
+            return written(await notebooks.export(place, name, run), "text/html")
         if action == "content":
             if run is not None:
-                return raw_json(await notebooks.result(place, name, run))
-            return raw_json(await notebooks.content(place, name))
+                return written(await notebooks.result(place, name, run))
+            return written(await notebooks.content(place, name))
         if action == "runs":
             found = [
                 wire.RunView(each.stamp, each.status, each.message, each.job,

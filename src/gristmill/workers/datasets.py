@@ -7,6 +7,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from gristmill.workers import documents
 from gristmill.workers.blobs import Blobs, blobs_at
 from gristmill.workers.frames import columns as cells
 from gristmill.workers.frames import dtypes
@@ -14,10 +15,11 @@ from gristmill.workers.frames.columns import AS_JSON
 from gristmill.workers.frames.document import Document, Rows, parse, rows_of
 from gristmill.workers.frames.filters import parse_filters
 from gristmill.workers.frames.labels import Labels, labels_of, wire_type
-from gristmill.workers.frames.manifest import Column, Manifest, manifest_of, select
+from gristmill.workers.frames.manifest import DOCUMENTS, Column, Manifest, manifest_of, select
 from gristmill.workers.frames.parts import Wanted, merge, mergeable, pieces, read_part, write_part
-from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined, listed
+from gristmill.workers.frames.sheet import ORIENTS, Sheet, joined
 from gristmill.workers.frames.shelf import SHELF
+from gristmill.workers.frames.texts import NULL, items, join, listed, repeated, texts
 from gristmill.workers.refusals import RefusedError
 from gristmill.workers.wire import Frame
 
@@ -25,18 +27,22 @@ _encode = msgspec.json.Encoder().encode
 
 
 def write(question: Frame) -> Frame:
-    """Store a client's table: as new, in the place of the old one, or after its rows."""
+    """Store a client's dataset: as new, in the place of the old one, or after what it holds."""
     header = question.header
     blobs = blobs_at(header["root"])
     document = parse(question.body)
     old = manifest_of(header["manifest"]) if header["manifest"] is not None else None
     append = header["append"] if header["append"] is not None else document.append
     fresh = old is None or append is False
-    rows = rows_of(document, header["orient"] or document.orient or "dict")
     base = Manifest() if fresh or old is None else old
-    if rows.length == 0 and not fresh:
-        return Frame({"manifest": msgspec.to_builtins(base), "dropped": [], "changed": False}, b"")
-    table, manifest = _arrange(rows, document, base)
+    if documents.kind_of(document.kind, None if fresh else base) == DOCUMENTS:
+        table, manifest = documents.arrange(document.data, base)
+    else:
+        rows = rows_of(document, header["orient"] or document.orient or "dict")
+        if rows.length == 0 and not fresh:
+            same = {"manifest": msgspec.to_builtins(base), "dropped": [], "changed": False}
+            return Frame(same, b"")
+        table, manifest = _arrange(rows, document, base)
     dropped = [part.path for part in old.parts] if fresh and old is not None else []
     dropped += _store(blobs, header["path"], table, manifest)
     return Frame(
@@ -144,6 +150,8 @@ def read(question: Frame) -> Frame:
             f"there is no orient {orient[:40]!r}; known: {', '.join(ORIENTS)}", "orient"
         )
     manifest = manifest_of(header["manifest"])
+    if manifest.kind == DOCUMENTS:
+        return documents.read(question, manifest)
     wanted = Wanted(
         select(manifest.columns, header["select"]),
         parse_filters(manifest.columns, header["filters"]),
@@ -151,11 +159,11 @@ def read(question: Frame) -> Frame:
         header["limit"],
     )
     sheet = Sheet([column.name for column in wanted.columns], orient)
-    labels: list[bytes] = []
+    labels: list[bytes | memoryview] = []
     for table in pieces(blobs_at(header["root"]), manifest, wanted):
-        lists = [_values(table, f"c{column.number}", column.dtype) for column in wanted.columns]
-        sheet.add(lists, table.num_rows)
-        labels.append(listed(_labels(manifest, table)))
+        found = [_texts(table, f"c{column.number}", column.dtype) for column in wanted.columns]
+        sheet.add(found, table.num_rows)
+        labels.append(_labels(manifest, table))
     about = {
         "dtypes": {column.name: column.dtype for column in wanted.columns},
         "orient": orient,
@@ -165,23 +173,32 @@ def read(question: Frame) -> Frame:
     return Frame({"rows": sheet.rows}, b"", [*body, b"," + _encode(about)[1:]])
 
 
-def _values(table: Any, name: str, dtype: str) -> list[Any]:
+def _texts(table: Any, name: str, dtype: str) -> Any:
     if name not in table.schema.names:
-        return [None] * int(table.num_rows)
-    field = table.schema.field(name)
-    as_json = (field.metadata or {}) == AS_JSON
+        return repeated(NULL, table.num_rows)
+    column, as_json = _column(table, name, dtype)
+    return texts(column, as_json=as_json)
+
+
+def _column(table: Any, name: str, dtype: str) -> tuple[Any, bool]:
+    """Return a stored column as the whole table has it, and whether it holds JSON texts."""
+    as_json = (table.schema.field(name).metadata or {}) == AS_JSON
     column = table.column(name)
-    if not as_json:
-        column = cells.unite_array(column, dtype)
-    return cells.to_values(column, dtype, as_json=as_json)
+    return (column if as_json else cells.unite_array(column, dtype)), as_json
 
 
-def _labels(manifest: Manifest, table: Any) -> list[Any]:
-    levels = [_values(table, f"i{level}", dtype) for level, dtype in enumerate(manifest.levels)]
-    return list(zip(*levels, strict=True)) if manifest.multi else levels[0]
+def _labels(manifest: Manifest, table: Any) -> bytes | memoryview:
+    if not manifest.multi:
+        column, as_json = _column(table, "i0", manifest.levels[0])
+        return listed(column, as_json=as_json)
+    levels = [_texts(table, f"i{level}", dtype) for level, dtype in enumerate(manifest.levels)]
+    behind = [piece for level in levels[1:] for piece in (",", level)]
+    return items(join("[", levels[0], *behind, "]"))
 
 
-def _index(manifest: Manifest, labels: Sequence[bytes]) -> Iterator[bytes]:
+def _index(
+    manifest: Manifest, labels: Sequence[bytes | memoryview]
+) -> Iterator[bytes | memoryview]:
     kind = wire_type(manifest.levels, multi=manifest.multi)
     yield _encode({"type": kind})[:-1] + b',"values":['
     yield from joined(labels)
@@ -190,6 +207,8 @@ def _index(manifest: Manifest, labels: Sequence[bytes]) -> Iterator[bytes]:
 
 def load_frame(root: str, manifest: Manifest, text: str | None) -> pd.DataFrame:
     """Return the whole table, or the columns a projection names, for scikit-learn."""
+    if manifest.kind == DOCUMENTS:
+        raise RefusedError(documents.NO_COLUMNS, "data")
     wanted = Wanted(select(manifest.columns, text), labels=False)
     columns = tuple((column.number, column.name, column.dtype) for column in wanted.columns)
     key = (root, tuple(part.path for part in manifest.parts), columns)
@@ -211,10 +230,7 @@ def _series(table: Any, column: Column) -> "pd.Series[Any]":
     name = f"c{column.number}"
     if name not in table.schema.names:
         return pd.Series([None] * int(table.num_rows), dtype=object)
-    as_json = (table.schema.field(name).metadata or {}) == AS_JSON
-    stored = table.column(name)
-    if not as_json:
-        stored = cells.unite_array(stored, column.dtype)
+    stored, as_json = _column(table, name, column.dtype)
     return cells.to_series(stored, column.dtype, as_json=as_json)
 
 

@@ -45,8 +45,11 @@ class Om:
         return Models(self)
 
 
+TABLE, DOCUMENTS = "pandas.dfrows", "python.data"
+
+
 class Datasets:
-    """Tables by name."""
+    """Tables and documents by name."""
 
     def __init__(self, om: Om) -> None:
         self._om = om
@@ -55,12 +58,17 @@ class Datasets:
         """Return the names."""
         return [each["name"] for each in self._om.ask("GET", "/v1/datasets")["objects"]]
 
-    def get(self, name: str, **filters: Any) -> pd.DataFrame:
-        """Return a table, or the rows that meet filters such as ``x__gt=3``."""
+    def get(self, name: str, **filters: Any) -> Any:
+        """Return a table, or the rows that meet filters such as ``x__gt=3``.
+
+        Of what was put without being a table the list of all that was put.
+        """
         params = {"orient": "list", "where": [f"{key}={value}" for key, value in filters.items()]}
         reply = self._om.ask("GET", f"/v1/datasets/{quote(name)}/rows", params=params)
-        frame = pd.DataFrame(reply["data"])
         index = reply["index"]
+        if index is None:
+            return reply["data"]
+        frame = pd.DataFrame(reply["data"])
         if index["type"] == "MultiIndex":
             frame.index = pd.MultiIndex.from_tuples(
                 map(tuple, index["values"]), names=index["names"]
@@ -69,16 +77,21 @@ class Datasets:
             frame.index = pd.Index(index["values"])
         return frame
 
-    def put(self, frame: pd.DataFrame, name: str, *, append: bool = True) -> None:
-        """Store a table, after the rows that are there or in their place."""
-        document = {
+    def put(self, value: Any, name: str, *, append: bool = True) -> None:
+        """Store a table, or anything else that JSON knows, after what is there or instead."""
+        if isinstance(value, pd.DataFrame):
+            document = {"kind": TABLE, "append": append, **self._table(value)}
+        else:
+            document = {"kind": DOCUMENTS, "append": append, "data": value}
+        self._om.ask("PUT", f"/v1/datasets/{quote(name)}", json=document)
+
+    def _table(self, frame: pd.DataFrame) -> dict[str, Any]:
+        return {
             "data": {str(column): frame[column].tolist() for column in frame},
             "dtypes": {str(column): str(dtype) for column, dtype in frame.dtypes.items()},
             "orient": "list",
-            "append": append,
             "index": {"type": type(frame.index).__name__, "values": frame.index.tolist()},
         }
-        self._om.ask("PUT", f"/v1/datasets/{quote(name)}", json=document)
 
     def drop(self, name: str) -> None:
         """Delete a table."""

@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
     header: Header
     body: bytes
-    more: Sequence[bytes] = ()
+    more: Sequence[bytes | memoryview] = ()
 
 
 class BrokenWireError(Exception):
@@ -57,13 +57,16 @@ def unpack(data: bytes) -> Frame:
     return Frame(unpack_header(data[PREFIX.size : start]), data[start:])
 
 
-def unpack_header(data: bytes) -> Header:
+def unpack_header(data: bytes | bytearray) -> Header:
     """Return the header. Raises msgspec.DecodeError."""
     return _decode(data)
 
 
 def send(
-    connection: socket.socket, header: Header, body: bytes = b"", more: Sequence[bytes] = ()
+    connection: socket.socket,
+    header: Header,
+    body: bytes = b"",
+    more: Sequence[bytes | memoryview] = (),
 ) -> None:
     """Write one frame."""
     head = pack_head(header, len(body) + sum(map(len, more)))

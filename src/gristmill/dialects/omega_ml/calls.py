@@ -35,7 +35,7 @@ class Call:
         status = self.operation.outcome.status(self.profile)
         await self.exchange.reply(value, status, *headers)
 
-    async def reply_bytes(self, body: bytes) -> None:
+    async def reply_bytes(self, body: bytes | bytearray) -> None:
         """Answer with JSON that somebody else has written."""
         status = self.operation.outcome.status(self.profile)
         await self.exchange.send_bytes(body, status, "application/json")

@@ -102,7 +102,9 @@ class Exchange:
         """Answer with JSON; a 204 has no body."""
         await self.send_bytes(b"" if status == 204 else _encode(value), status, JSON, *headers)
 
-    async def send_bytes(self, body: bytes, status: int, kind: str, *headers: Header) -> None:
+    async def send_bytes(
+        self, body: bytes | bytearray, status: int, kind: str, *headers: Header
+    ) -> None:
         """Answer with bytes of a kind."""
         head = [*headers, (b"content-length", b"%d" % len(body))]
         head.append((b"x-content-type-options", b"nosniff"))

@@ -94,7 +94,7 @@ class Jobs:
         text = await asyncio.to_thread(page_of.decode)
         await call.reply(wire.JobExport(text, f"{key}{SUFFIX}"))
 
-    async def _page(self, place: Place, key: str) -> bytes:
+    async def _page(self, place: Place, key: str) -> bytearray:
         named = split_run(key)
         if named is not None:
             # A notebook may have a name that looks like a run's.

@@ -61,18 +61,24 @@ class Index(msgspec.Struct):
 
 
 class DatasetContent(msgspec.Struct):
-    """A dataset's rows, in an orient of pandas over positions; index holds the true labels."""
+    """A dataset's rows, in an orient of pandas over positions; index holds the true labels.
+
+    Of python.data, data is the list of documents, and there are neither dtypes nor index.
+    """
 
     data: Any
-    dtypes: dict[str, str]
-    index: Index
+    dtypes: dict[str, str] | None
+    index: Index | None
     name: str
     orient: str
     resource_uri: str
 
 
 class DatasetBody(msgspec.Struct):
-    """Rows to be written. append: after those there are, which is so unless it is false."""
+    """Rows to be written. append: after those there are, which is so unless it is false.
+
+    kind: python.data when data is a document and no table.
+    """
 
     data: Any
     dtypes: dict[str, str] | None = None
@@ -80,6 +86,7 @@ class DatasetBody(msgspec.Struct):
     index: Index | None = None
     name: str | None = None
     append: bool = True
+    kind: str | None = None
 
 
 class Named(msgspec.Struct):

@@ -20,9 +20,10 @@ _STATUSES = {
     JobState.BURIED: "FAILURE",
     JobState.CANCELLED: "REVOKED",
     JobState.RUNNING: "STARTED",
-    JobState.LOST: "STARTED",
+    JobState.LOST: "FAILURE",
 }
 _RETRY, _PENDING = "RETRY", "PENDING"
+LOST = "the agent that works on it is silent; if it comes back, so does the task"
 
 
 class Note(msgspec.Struct, omit_defaults=True):
@@ -106,7 +107,7 @@ class Work:
         """Answer with a task's result, or how far it is."""
         task, note = await self._find(call)
         status = status_of(task)
-        if task.ended is None:
+        if task.ended is None and task.state is not JobState.LOST:
             await call.reply(wire.TaskReply(None, status, task.id))
             return
         if status != "SUCCESS":
@@ -145,9 +146,12 @@ def status_of(task: DataTask) -> str:
 
 
 def _reason(task: DataTask) -> str:
+    if task.state is JobState.LOST:
+        return LOST
     return task.message or task.state.word
 
 
 def _status(task: DataTask) -> wire.TaskStatus:
-    failed = task.ended is not None and task.state is not JobState.COMPLETE
-    return wire.TaskStatus(task.id, status_of(task), _reason(task) if failed else "")
+    status = status_of(task)
+    failed = status in {"FAILURE", "REVOKED"}
+    return wire.TaskStatus(task.id, status, _reason(task) if failed else "")

@@ -18,7 +18,9 @@ from gristmill.store import data as store
 from gristmill.store.database import Transaction
 from gristmill.workers.wire import Header
 
-FORMAT = "pandas.dfrows"
+TABLE = "pandas.dfrows"
+"""The kind of datasets that have columns."""
+
 LARGEST = (1 << 63) - 1
 
 
@@ -56,7 +58,8 @@ class Datasets:
     ) -> Stored:
         """Create a table, or add rows, or replace all; readers see the old or the new.
 
-        body: JSON with data, dtypes, orient, index and append; the arguments win over it.
+        body: JSON with data, dtypes, orient, index and append; the arguments win over it. With
+        the kind python.data, data is any JSON value: a document, added to those before.
         Raises InvalidInputError, and then nothing was changed.
         """
         check_bucket(place.bucket)
@@ -102,9 +105,9 @@ class Datasets:
         else:
             self._core.bury(tx, [path])
         if old is None:
-            store.insert_object(tx, where, DATASET, name, FORMAT, manifest, now=now)
+            store.insert_object(tx, where, DATASET, name, manifest["kind"], manifest, now=now)
         elif made["changed"]:
-            store.update_object(tx, old.id, FORMAT, old.version + 1, manifest, now=now)
+            store.update_object(tx, old.id, manifest["kind"], old.version + 1, manifest, now=now)
         self._core.bury(tx, made["dropped"])
         self._core.changed(tx)
         row = store.find_object(tx, where, DATASET, name)
@@ -113,10 +116,11 @@ class Datasets:
 
     async def read(
         self, place: Place, reference: str, query: Query, extra: Mapping[str, Any]
-    ) -> bytes:
+    ) -> bytearray:
         """Return rows as the JSON of an object: data, dtypes, index, orient, and extra.
 
-        reference: a name, with a projection in brackets behind it if one is wanted.
+        reference: a name, with a projection in brackets behind it if one is wanted. Of documents,
+        data is the list of them; they have neither dtypes nor index.
         Raises NotFoundError, InvalidInputError.
         """
         name, selection = split_projection(reference)
@@ -127,7 +131,7 @@ class Datasets:
 
     async def _read(
         self, place: Place, name: str, selection: str | None, query: Query, extra: Mapping[str, Any]
-    ) -> bytes:
+    ) -> bytearray:
         found = await self.get(place, name)
         question = {
             "op": "dataset.read",

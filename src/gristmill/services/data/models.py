@@ -203,7 +203,9 @@ class Models:
 
         await self._core.queue.database.write(work)
 
-    async def call(self, place: Place, text: str, call: Call, extra: Mapping[str, Any]) -> bytes:
+    async def call(
+        self, place: Place, text: str, call: Call, extra: Mapping[str, Any]
+    ) -> bytearray:
         """Run an action that changes nothing; return the JSON of an object: result, and extra.
 
         Raises NotFoundError, InvalidInputError.
@@ -213,7 +215,9 @@ class Models:
             raise InvalidInputError(f"cannot be {call.action[:40]!r} here: {known}", "action")
         return await self._core.reading(self._call(place, text, call, extra))
 
-    async def _call(self, place: Place, text: str, call: Call, extra: Mapping[str, Any]) -> bytes:
+    async def _call(
+        self, place: Place, text: str, call: Call, extra: Mapping[str, Any]
+    ) -> bytearray:
         version = await self.get(place, text)
         question = await self.question(place, version, call)
         question.update(op="model.ask", extra=dict(extra))
@@ -238,7 +242,9 @@ class Models:
             raise InvalidInputError("give datax, or rows in the body", "datax")
         return question
 
-    async def infer(self, place: Place, text: str, body: bytes, extra: Mapping[str, Any]) -> bytes:
+    async def infer(
+        self, place: Place, text: str, body: bytes, extra: Mapping[str, Any]
+    ) -> bytearray:
         """Answer a request of the Open Inference Protocol, version 2."""
         version = await self.get(place, text)
         question = {

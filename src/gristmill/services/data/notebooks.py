@@ -53,11 +53,11 @@ class Notebooks:
             lambda tx: put_blob_object(self._core, tx, place, NOTEBOOK, name, FORMAT, manifest)
         )
 
-    async def content(self, place: Place, name: str) -> bytes:
+    async def content(self, place: Place, name: str) -> bytearray:
         """Return the notebook's JSON. Raises NotFoundError."""
         return await self._core.reading(self._content(place, name))
 
-    async def _content(self, place: Place, name: str) -> bytes:
+    async def _content(self, place: Place, name: str) -> bytearray:
         found = await self.get(place, name)
         return await self._read(found.manifest["path"])
 
@@ -84,18 +84,18 @@ class Notebooks:
 
         return await self._core.queue.database.read(work)
 
-    async def result(self, place: Place, name: str, stamp: int) -> bytes:
+    async def result(self, place: Place, name: str, stamp: int) -> bytearray:
         """Return the JSON of an executed copy. Raises NotFoundError."""
         return await self._core.reading(self._result(place, name, stamp))
 
-    async def _result(self, place: Place, name: str, stamp: int) -> bytes:
+    async def _result(self, place: Place, name: str, stamp: int) -> bytearray:
         return await self._read((await self.run(place, name, stamp)).path)
 
-    async def export(self, place: Place, name: str, stamp: int | None) -> bytes:
+    async def export(self, place: Place, name: str, stamp: int | None) -> bytearray:
         """Return an executed copy, or the notebook itself, as a page of HTML."""
         return await self._core.reading(self._export(place, name, stamp))
 
-    async def _export(self, place: Place, name: str, stamp: int | None) -> bytes:
+    async def _export(self, place: Place, name: str, stamp: int | None) -> bytearray:
         if stamp is None:
             path: str = (await self.get(place, name)).manifest["path"]
         else:
@@ -103,7 +103,7 @@ class Notebooks:
         question = {"op": "notebook.export", "root": self._core.root, "path": path}
         return (await self._core.workers.call(question)).body
 
-    async def _read(self, path: str) -> bytes:
+    async def _read(self, path: str) -> bytearray:
         question = {"op": "notebook.get", "root": self._core.root, "path": path}
         return (await self._core.workers.call(question)).body
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,7 +21,6 @@ from gristmill.workers.wire import (
     INVALID,
     MISSING,
     PREFIX,
-    Frame,
     Header,
     pack_head,
     unpack_header,
@@ -37,6 +37,13 @@ NO_WORKER = (
 WORKER_DIED = "the worker ended before it had an answer: the call took too much memory or time"
 
 
+class Answer(NamedTuple):
+    """What a worker said; the body is where it was read into."""
+
+    header: Header
+    body: bytearray
+
+
 class WorkerPool:
     """Asks workers. patience: seconds to wait for one to be there."""
 
@@ -44,7 +51,7 @@ class WorkerPool:
         self._path = str(home / CALLS_SOCKET)
         self._chance, self._patience = chance, patience
 
-    async def call(self, header: Header, body: bytes = b"") -> Frame:
+    async def call(self, header: Header, body: bytes = b"") -> Answer:
         """Return the answer.
 
         Raises what the refusal stands for: InvalidInputError, NotFoundError; UnavailableError
@@ -76,13 +83,14 @@ class WorkerPool:
 
 
 class _Answering(asyncio.BufferedProtocol):
-    """Reads one frame straight into the place where it stays. done: the frame."""
+    """Reads one frame straight into the places where its parts stay. done: the frame."""
 
     def __init__(self) -> None:
-        self.done: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._data = bytearray(PREFIX.size)
         self._have = 0
-        self._header_size: int | None = None
+        self._whole: list[bytearray] = []
+        self._following: list[int] | None = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes belong; past the end nothing is expected."""
@@ -91,24 +99,27 @@ class _Answering(asyncio.BufferedProtocol):
         return memoryview(self._data)[self._have :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Go on from the prefix to the rest, and from the rest to the end."""
+        """Go on from the prefix to the header, from there to the body, and then to the end."""
         self._have = min(self._have + nbytes, len(self._data))
-        if self._have < len(self._data):
-            return
-        if self._header_size is None:
-            _, self._header_size, body_size = PREFIX.unpack(self._data)
-            self._data, self._have = bytearray(self._header_size + body_size), 0
-        elif not self.done.done():
-            self._finish(self._header_size)
+        while self._have == len(self._data) and not self.done.done():
+            self._go_on()
 
-    def _finish(self, header_size: int) -> None:
-        view = memoryview(self._data)
+    def _go_on(self) -> None:
+        if self._following is None:
+            _, *self._following = PREFIX.unpack(self._data)
+        else:
+            self._whole.append(self._data)
+        if self._following:
+            self._data, self._have = bytearray(self._following.pop(0)), 0
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        header, body = self._whole
         try:
-            header = unpack_header(bytes(view[:header_size]))
+            self.done.set_result(Answer(unpack_header(header), body))
         except msgspec.DecodeError as error:
             self.done.set_exception(error)
-            return
-        self.done.set_result(Frame(header, bytes(view[header_size:])))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Say so to whoever waits for the rest."""

@@ -126,36 +126,15 @@ def unite_array(column: Any, dtype: str) -> Any:
     return column.cast(wanted, safe=False)
 
 
-def to_values(column: Any, dtype: str, *, as_json: bool) -> list[Any]:
-    """Return what JSON shows of a column: times as ISO text, durations as nanoseconds."""
-    if as_json:
-        return [None if text is None else msgspec.Raw(text.encode()) for text in column.to_pylist()]
+def to_values(column: Any) -> list[Any]:
+    """Return cells that have no short way to JSON as it shows them: times as ISO text."""
     kind = column.type
     if pa.types.is_timestamp(kind):
         return _iso(column)
-    if pa.types.is_duration(kind):
-        column, kind = column.cast(pa.duration("ns")).cast(pa.int64()), pa.int64()
-    if _is_plain(column, kind, dtype):
-        return _numpy(column).tolist()  # type: ignore[no-any-return]
-    if pa.types.is_string(kind):
-        return _numpy(column).tolist()  # type: ignore[no-any-return]
     cells: list[Any] = column.to_pylist()
     if pa.types.is_binary(kind):
         return [None if cell is None else base64.b64encode(cell).decode() for cell in cells]
     return cells
-
-
-def _is_plain(column: Any, kind: Any, dtype: str) -> bool:
-    """Whether NumPy holds the column without changing it; NaN stands for gaps in floats."""
-    if pa.types.is_floating(kind):
-        return not dtypes.is_nullable(dtype)
-    return bool(column.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)))
-
-
-def _numpy(column: Any) -> Any:
-    if isinstance(column, pa.ChunkedArray):
-        return column.to_numpy()
-    return column.to_numpy(zero_copy_only=False)
 
 
 def _iso(column: Any) -> list[Any]:

@@ -19,7 +19,7 @@ class Index(msgspec.Struct):
 
 
 class Document(msgspec.Struct):
-    """What a client sends; further keys are ignored."""
+    """What a client sends; further keys are ignored. kind: ``python.data`` is no table."""
 
     data: Any = msgspec.UNSET
     dtypes: dict[str, str] | None = None

@@ -7,6 +7,9 @@ import msgspec
 
 from gristmill.workers.refusals import RefusedError
 
+TABLE, DOCUMENTS = "pandas.dfrows", "python.data"
+"""Kinds of datasets."""
+
 
 class Column(msgspec.Struct, array_like=True):
     """A column. number: what it is called inside the parts; never used again for another."""
@@ -25,7 +28,7 @@ class Part(msgspec.Struct, array_like=True):
 
 
 class Manifest(msgspec.Struct):
-    """A table. levels: dtypes of the index. next: number of the next new column."""
+    """A dataset. levels: dtypes of the index. next: number of the next new column."""
 
     columns: list[Column] = []
     levels: list[str] = msgspec.field(default_factory=lambda: ["int64"])
@@ -34,6 +37,7 @@ class Manifest(msgspec.Struct):
     rows: int = 0
     next: int = 0
     parts: list[Part] = []
+    kind: str = TABLE
 
 
 def manifest_of(value: Any) -> Manifest:

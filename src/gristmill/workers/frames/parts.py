@@ -13,8 +13,12 @@ from gristmill.workers.frames.manifest import Column, Manifest, Part
 ROW_GROUP = 65_536
 """Rows that are read at once at least; a page costs no more than one or two of these."""
 
+GROUP_BYTES = 32 << 20
+"""Bytes of rows in memory that are read at once at most, unless a single row is larger."""
+
 LARGEST_MERGED = 1_000_000
-"""Rows; parts up to this size are merged as a table grows, so that there are never many."""
+LARGEST_MERGED_BYTES = 256 << 20
+"""Rows and stored bytes; parts up to this size are merged as a table grows, so there are few."""
 
 
 class Wanted(NamedTuple):
@@ -30,9 +34,25 @@ class Wanted(NamedTuple):
 def write_part(blobs: Blobs, path: str, table: Any) -> Part:
     """Store a table as one part; it is durable when this returns."""
     sink = buffer()
-    pq.write_table(table, sink, row_group_size=ROW_GROUP, compression="zstd", compression_level=1)
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=_rows_of_a_group(table),
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=_texts_of(table) or False,
+    )
     size = blobs.write(path, sink.getbuffer())
     return Part(path, table.num_rows, size)
+
+
+def _rows_of_a_group(table: Any) -> int:
+    return max(1, min(ROW_GROUP, table.num_rows * GROUP_BYTES // max(1, table.nbytes)))
+
+
+def _texts_of(table: Any) -> list[str]:
+    """Return the columns of text, which tends to repeat itself; of numbers each is another."""
+    return [field.name for field in table.schema if pa.types.is_string(field.type)]
 
 
 def read_part(blobs: Blobs, part: Part) -> Any:
@@ -43,11 +63,11 @@ def read_part(blobs: Blobs, part: Part) -> Any:
 
 def mergeable(parts: Sequence[Part], rows: int) -> int:
     """Return how many of the last parts are so small that new rows should join them."""
-    count, total = 0, rows
+    count, total, size = 0, rows, 0
     for part in reversed(parts):
-        if part.rows > 2 * total or part.rows + total > LARGEST_MERGED:
+        total, size = total + part.rows, size + part.size
+        if 3 * part.rows > 2 * total or total > LARGEST_MERGED or size > LARGEST_MERGED_BYTES:
             break
-        total += part.rows
         count += 1
     return count
 

@@ -1,13 +1,19 @@
-"""Rows of a table as JSON, grown piece by piece: only one piece at a time is Python objects."""
+"""Rows of a table as JSON, grown piece by piece: texts of cells, joined by Arrow."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
 
-from gristmill.workers.frames.keyed import keyed, prefixes
+from gristmill.workers.frames.texts import data_of, items, join, listed, repeated
 
 ORIENTS = ("dict", "columns", "list", "records", "index", "split", "tight")
+
+MOST_KEYS = 32
+"""Keys of so many pieces are kept for the next table, less than a megabyte each."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -17,54 +23,57 @@ class Sheet:
 
     def __init__(self, names: Sequence[str], orient: str) -> None:
         """Take the columns' names in order. orient: one of ORIENTS."""
-        self._names, self._orient = list(names), orient
+        self._names, self._orient = [_encode(name).decode() for name in names], orient
         self._by_column = orient in {"dict", "columns", "list"}
-        self._parts: list[list[bytes]] = [[] for _ in names] if self._by_column else [[]]
+        self._parts: list[list[bytes | memoryview]] = (
+            [[] for _ in names] if self._by_column else [[]]
+        )
         self.rows = 0
 
-    def add(self, columns: Sequence[list[Any]], count: int) -> None:
-        """Take the next rows, a list of cells for each column."""
+    def add(self, columns: Sequence[Any], count: int) -> None:
+        """Take the next rows: the texts of their cells, an array for each column."""
         if not self._by_column:
-            self._parts[0].append(self._lines(columns, count))
+            self._parts[0].append(data_of(self._lines(columns, count)))
         elif self._orient == "list":
             for parts, cells in zip(self._parts, columns, strict=True):
-                parts.append(listed(cells))
+                parts.append(items(cells))
         else:
-            keys = prefixes(self.rows, count)
+            keys = keys_of(self.rows, count)
             for parts, cells in zip(self._parts, columns, strict=True):
-                parts.append(keyed(keys, cells))
+                parts.append(data_of(join(keys, cells)))
         self.rows += count
 
-    def _lines(self, columns: Sequence[list[Any]], count: int) -> bytes:
-        rows: list[Any]
-        if self._orient in {"records", "index"}:
-            names = self._names
-            rows = [dict(zip(names, row, strict=True)) for row in _rows(columns, count)]
-        else:
-            rows = list(_rows(columns, count))
-        return keyed(prefixes(self.rows, count), rows) if self._orient == "index" else listed(rows)
+    def _lines(self, columns: Sequence[Any], count: int) -> Any:
+        named = self._orient in {"records", "index"}
+        opening, closing = "{}" if named else "[]"
+        front = [keys_of(self.rows, count)] if self._orient == "index" else [repeated(",", count)]
+        cells: list[Any] = []
+        for name, column in zip(self._names, columns, strict=True):
+            cells += ["," if cells else "", f"{name}:" if named else "", column]
+        return join(*front, opening, *cells, closing)
 
-    def data(self) -> Iterator[bytes]:
+    def data(self) -> Iterator[bytes | memoryview]:
         """Yield the JSON text in pieces."""
         if self._by_column:
-            opening, closing = (b"[", b"]") if self._orient == "list" else (b"{", b"}")
+            opening, closing = "[]" if self._orient == "list" else "{}"
             yield b"{"
             for at, (name, parts) in enumerate(zip(self._names, self._parts, strict=True)):
-                yield (b"," if at else b"") + _encode(name) + b":" + opening
+                yield f"{',' if at else ''}{name}:{opening}".encode()
                 yield from joined(parts)
-                yield closing
+                yield closing.encode()
             yield b"}"
         elif self._orient in {"records", "index"}:
-            opening, closing = (b"[", b"]") if self._orient == "records" else (b"{", b"}")
-            yield opening
+            brackets = b"[]" if self._orient == "records" else b"{}"
+            yield brackets[:1]
             yield from joined(self._parts[0])
-            yield closing
+            yield brackets[1:]
         else:
             yield from self._split()
 
-    def _split(self) -> Iterator[bytes]:
-        head = {"index": list(range(self.rows)), "columns": self._names}
-        yield _encode(head)[:-1] + b',"data":['
+    def _split(self) -> Iterator[bytes | memoryview]:
+        yield b'{"index":['
+        yield from joined([listed(pa.array(np.arange(self.rows)), as_json=False)])
+        yield f'],"columns":[{",".join(self._names)}],"data":['.encode()
         yield from joined(self._parts[0])
         yield b"]"
         if self._orient == "tight":
@@ -72,16 +81,14 @@ class Sheet:
         yield b"}"
 
 
-def listed(cells: Sequence[Any]) -> bytes:
-    """Return cells as the next items of a JSON list: a comma before each."""
-    return b"," + _encode(cells)[1:-1]
+@lru_cache(maxsize=MOST_KEYS)
+def keys_of(start: int, count: int) -> Any:
+    """Return what stands before the cells of so many rows: a comma, the position, a colon."""
+    positions = pa.array(np.arange(start, start + count)).cast(pa.large_string())
+    return join(',"', positions, '":')
 
 
-def joined(parts: Sequence[bytes]) -> Iterator[bytes]:
+def joined(parts: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """Yield parts that begin with a comma as what stands between two brackets."""
     for at, part in enumerate(parts):
         yield part if at else part[1:]
-
-
-def _rows(columns: Sequence[list[Any]], count: int) -> Iterator[tuple[Any, ...]]:
-    return zip(*columns, strict=True) if columns else iter([()] * count)
