@@ -31,13 +31,7 @@ from gristmill.agent.sandboxes import Sandboxes
 from gristmill.agent.scripts import SCRIPT_DESCRIPTOR, open_script
 from gristmill.agent.slots import Keep, Scratch, Slots
 from gristmill.agent.spawning import Descriptors, Helpers, spawn
-from gristmill.agent.steps import (
-    Step,
-    environment,
-    first_only,
-    resolve_home,
-    task_steps,
-)
+from gristmill.agent.steps import Step, environment, first_only, resolve_home, task_steps
 from gristmill.agent.tee import start_tees
 from gristmill.agent.usage import true_peak
 from gristmill.agent.waitlist import Waitlist
