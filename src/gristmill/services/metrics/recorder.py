@@ -140,12 +140,11 @@ class Recorder:
 
     async def _next_move(self) -> "_Moving":
         assert self._intake is not None
-        try:
-            number = await self._intake.turn()
-        except NoRoomError:
-            number = self._number
+        with suppress(NoRoomError):
+            await self._intake.turn()
+        # Rows may have come since the turn: what is moved reaches to the last that was kept.
         rows, self._pending = self._pending, []
-        return _Moving(rows, number)
+        return _Moving(rows, self._number)
 
     def _epoch(self, tx: Transaction) -> tuple[int, int]:
         found = store.get_intake(tx)
