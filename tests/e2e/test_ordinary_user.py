@@ -141,7 +141,7 @@ def test_a_restart_adopts_what_runs(server: RunningServer) -> None:
     assert client.stdout(job) == b"a\nb\n"
 
 
-@pytest.mark.parametrize("engine", ["bubblewrap", "charliecloud"])
+@pytest.mark.parametrize("engine", ["bubblewrap", "charliecloud", "crun", "runc"])
 def test_a_command_joins_a_container(place: Path, command: list[str], engine: str) -> None:
     """Each makes its user namespaces in a way of its own, and they are entered one by one."""
     if not any(find_program(program) for program in PROGRAMS[engine]):
