@@ -40,6 +40,7 @@ class MemberHelpers:
         variables: Mapping[str, str],
         output: int,
         errors: int = -1,
+        cwd: str = "/",
     ) -> Helper:
         """Start a process. serves: the member. output: descriptor for all it says.
 
@@ -48,4 +49,4 @@ class MemberHelpers:
         """
         marked = {**variables, MARKER_VARIABLE: f"{self._node}/helper.{serves}"}
         errors = output if errors < 0 else errors
-        return Helper(*self._helpers.start(words, marked, stdout=output, stderr=errors))
+        return Helper(*self._helpers.start(words, marked, cwd, stdout=output, stderr=errors))

@@ -40,6 +40,7 @@ class Member:
     for. pull: how its image was had. tokens: names of its containers. stage: what is awaited
     between two steps.
     container: one that it has a service start. disk: megabytes it left, once they are known.
+    begun: what the journal knows of it, once it has a process.
     """
 
     lease: Lease
@@ -92,6 +93,7 @@ class Member:
     original: Step | None = None
     container: "Watched | None" = None
     disk: int | None = None
+    begun: Held | None = None
 
     @property
     def key(self) -> Key:
