@@ -8,6 +8,7 @@ import pytest
 
 from gristmill.agent.processes import is_alive
 from gristmill.client import Client, JobSpec, RetryPolicy
+from gristmill.domain.job import Hook, Hooks
 from tests.e2e.commands import nap
 from tests.e2e.conftest import Start
 from tests.e2e.harness import (
@@ -68,6 +69,28 @@ def test_jobs_without_a_retry_are_buried(start: Start) -> None:
     server.kill9_agent()
     view = client.wait(job, LIMIT)
     assert (view.state, view.reason, view.attempts) == ("buried", "the agent died", 1)
+    assert processes_of_node(server.node) == []
+
+
+def test_hooks_that_a_second_death_cuts_off_run_again(start: Start, folder: Path) -> None:
+    server = start(*SOON)
+    client = server.client()
+    log, gate = folder / "log", folder / "gate"
+    os.mkfifo(gate)
+    hook = Hook(run=f"echo hook >> {log}; read line < {gate}")
+    spec = JobSpec(
+        command=f"echo job >> {log}; sleep 1000", cwd=str(folder), hooks=Hooks(on_exit=(hook,))
+    )
+    job = client.submit(spec).id
+    eventually(log.exists)
+    for deaths in (1, 2):
+        server.kill9_agent()
+        said = "job\n" + deaths * "hook\n"
+        eventually(lambda said=said: log.read_text() == said)  # type: ignore[misc]
+    assert client.get(job).state == "lost"
+    gate.write_text("go\n")
+    view = client.wait(job, LIMIT)
+    assert (view.state, view.reason) == ("buried", "the agent died")
     assert processes_of_node(server.node) == []
 
 

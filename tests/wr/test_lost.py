@@ -1,5 +1,6 @@
 """Agents that fall silent: their jobs are lost, and a person can say that they are dead."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,3 +113,33 @@ def test_draining_is_told(start: Start, folder: Path) -> None:
         eventually(client.agents)
         client.drain_agent(client.agents()[0].id)
         assert wr.client.get("/rest/v1/info/").json()["Mode"] == "draining"
+
+
+def test_behaviours_follow_when_the_runner_has_died(start: Start, folder: Path) -> None:
+    talk = Wr(start(*QUICK))
+    log, gate = folder / "log", folder / "gate"
+    os.mkfifo(gate)
+    try:
+        talk.add(
+            {
+                "cmd": "touch x; sleep 1000", "cwd": str(folder), "rep_grp": "orphan",
+                "env": ["SECRET=s"],
+                "on_failure": [{"run": f"echo failure$SECRET $PWD >> {log}; read x < {gate}"}],
+                "on_success": [{"run": f"echo success >> {log}"}],
+                "on_exit": [{"run": f"echo exit >> {log}"}, {"cleanup": True}],
+            }
+        )  # fmt: skip
+        running = talk.wait_for("orphan", "running")
+        place = f"{folder}{running['Cwd']}"
+        eventually(Path(place, "x").exists)
+        talk.server.kill9_agent()
+        eventually(lambda: log.exists() and log.read_text() == f"failure {place}\n")
+        assert talk.wait_for("orphan", "lost")["FailReason"] == "lost contact with runner"
+        gate.write_text("go\n")
+        job = talk.wait_for("orphan", "buried")
+        assert (job["Exited"], job["Exitcode"]) == (True, -1)
+        assert job["FailReason"] == "lost contact with runner"
+        assert log.read_text() == f"failure {place}\nexit\n"
+        assert not (folder / "wr_cwd").exists()
+    finally:
+        talk.close()

@@ -72,7 +72,7 @@ def _second(state: str, place: str, rest: str) -> str:
 
 
 def test_the_quick_start(server: RunningServer) -> None:
-    jobs = f"{server.url_https}/rest/v1/jobs/"
+    jobs = f"{server.url_https.replace('127.0.0.1', 'localhost')}/rest/v1/jobs/"
     body = '[{"cmd":"sleep 5 && echo mymsg && false","memory":"5M","cpus":1},{"cmd":"sleep 5","cpus":1}]'  # noqa: E501
     added = _curl(
         server, "-H", "Content-Type: application/json", "-X", "POST", "-d", body,

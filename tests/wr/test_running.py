@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gristmill.agent.processes import identify, is_alive
 from gristmill.dialects.wr.wire import ZERO_TIME
+from tests.e2e.harness import eventually
 from tests.wr.talk import Job, Wr
 
 
@@ -34,13 +36,13 @@ def test_a_job_that_succeeds(wr: Wr) -> None:
 def test_what_an_attempt_used_and_which_process_it_was(wr: Wr, folder: Path) -> None:
     burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done"
     (added,) = wr.add(
-        {"cmd": f"{burn}; echo $$ > {folder}/pid; (times) > {folder}/times", "rep_grp": "burner"}
+        {"cmd": f"{burn}; echo $$ > {folder}/pid; times > {folder}/times", "rep_grp": "burner"}
     )
     job = wr.wait_for(added["Key"], "complete")
     assert job["Pid"] == int((folder / "pid").read_text())
     user, system = (folder / "times").read_text().split()[:2]
     told = sum(60 * int(m) + float(s) for m, s in re.findall(r"(\d+)m([\d.]+)s", user + system))
-    assert job["CPUtime"] >= told
+    assert job["CPUtime"] >= told > 0.05
     assert job["Walltime"] >= 0.9 * told
 
 
@@ -203,14 +205,23 @@ def test_mounts_that_cannot_be(wr: Wr) -> None:
     assert "nobody" in job["StdErr"]
 
 
-def test_killing(wr: Wr) -> None:
-    (added,) = wr.add({"cmd": "sleep 1000 & sleep 1000", "retries": 3, "rep_grp": "victim"})
+def test_killing(wr: Wr, folder: Path) -> None:
+    told = folder / "pids"
+    command = (
+        f"(trap '' TERM; setsid sleep 1000 & echo $! >> {told}); sleep 1000 & echo $! >> {told}; "
+        f"echo $$ >> {told}; sleep 1000"
+    )
+    (added,) = wr.add({"cmd": command, "retries": 3, "rep_grp": "victim"})
     running = wr.wait_for("victim", "running")
+    eventually(lambda: told.exists() and len(told.read_text().split()) == 3)
+    tree = [identify(int(pid)) for pid in told.read_text().split()]
+    assert None not in tree
     (ended,) = wr.end("running", "victim")
     assert (ended["Key"], ended["State"]) == (added["Key"], "running")
     job = wr.wait_for("victim", "buried")
     assert (job["Exitcode"], job["FailReason"]) == (-1, "killed by user request")
-    assert not os.path.exists(f"/proc/{running['Pid']}")
+    assert running["Pid"] in {process.pid for process in tree if process}
+    assert [process for process in tree if process and is_alive(process)] == []
     assert wr.end("running", "victim") == []
     (gone,) = wr.end("deletable", "victim")
     assert gone["State"] == "deleted"

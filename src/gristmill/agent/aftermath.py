@@ -2,10 +2,12 @@
 
 import asyncio
 
+from gristmill.agent.journal import Begun
 from gristmill.agent.member import Member
-from gristmill.agent.steps import Step, hook_steps, removal
+from gristmill.agent.steps import Step, hook_steps, removal, resolve_home
 from gristmill.agent.workspace import is_unused, measure, remove_if_empty
 from gristmill.domain.outcome import DISK_FULL
+from gristmill.protocol.messages import Held
 
 
 def leaves_lessons(member: Member) -> bool:
@@ -25,13 +27,31 @@ async def measure_disk(member: Member) -> None:
     member.disk = await asyncio.to_thread(measure, member.workspace)
 
 
+def begun(member: Member) -> Held:
+    """Return what the journal is told of a member, with what its hooks do after a failure."""
+    spec, workspace = member.spec, member.workspace
+    if not (spec.hooks.on_failure or spec.hooks.on_exit):
+        return member.held
+    return Begun(
+        *member.key,
+        member.cwd,
+        tuple(step.words for step in hook_steps(spec, succeeded=False, folder=_folder(member))),
+        workspace.root if workspace else "",
+        resolve_home(spec.cwd or ""),
+    )
+
+
+def _folder(member: Member) -> str | None:
+    """Return the folder that a cleanup removes, None when the member has none of its own."""
+    if member.scratch_stamp is not None:
+        return member.cwd
+    return member.workspace.root if member.workspace else None
+
+
 def last_steps(member: Member) -> tuple[list[Step], list[Step]]:
     """Return the steps that follow the tasks, and those that wait until nothing is mounted."""
     workspace = member.workspace
-    folder = workspace.root if workspace else None
-    if member.scratch_stamp is not None:
-        folder = member.cwd
-    steps = hook_steps(member.spec, succeeded=member.succeeded, folder=folder)
+    steps = hook_steps(member.spec, succeeded=member.succeeded, folder=_folder(member))
     if workspace is not None and not remove_if_empty(workspace.tmp):
         steps.append(removal(workspace.tmp))
     if member.mounts is None:

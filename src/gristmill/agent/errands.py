@@ -271,7 +271,8 @@ class Errands:
         if results:
             self._journal.acknowledged(results)
             self._journal.compact(
-                [member.held for member in runner.running.values()], runner.finished
+                [member.begun for member in runner.running.values() if member.begun],
+                runner.finished,
             )
             if self._uploads is not None:
                 for result in results:

@@ -40,6 +40,7 @@ class MemberHelpers:
         variables: Mapping[str, str],
         output: int,
         errors: int = -1,
+        cwd: str = "/",
         *,
         stdin: int = -1,
         third: int = -1,
@@ -53,6 +54,6 @@ class MemberHelpers:
         errors = output if errors < 0 else errors
         return Helper(
             *self._helpers.start(
-                words, marked, stdin=stdin, stdout=output, stderr=errors, third=third
+                words, marked, cwd, stdin=stdin, stdout=output, stderr=errors, third=third
             )
         )

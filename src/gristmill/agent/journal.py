@@ -19,10 +19,25 @@ LARGEST = 4 << 20
 """Bytes after which the journal is rewritten as soon as everything in it is acknowledged."""
 
 _Key = tuple[int, int, int]
+
+
+class Begun(Held, frozen=True):
+    """A member that got a process, and what is to follow should the agent die before its end.
+
+    cwd: where its commands run. commands: words of each. root: its own folder below top, if it
+    has one; parents that are empty without it go too.
+    """
+
+    cwd: str = "/"
+    commands: tuple[tuple[str, ...], ...] = ()
+    root: str = ""
+    top: str = ""
+
+
 _LENGTH = struct.Struct("<I")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_finished = msgspec.msgpack.Decoder(Finished).decode
-_decode_held = msgspec.msgpack.Decoder(Held).decode
+_decode_begun = msgspec.msgpack.Decoder(Begun).decode
 
 
 class Journal:
@@ -30,6 +45,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.unattended: list[Begun] = []
+        """Members whose agent died, until what follows for them is done."""
         self._open()
 
     def _open(self) -> None:
@@ -63,7 +80,7 @@ class Journal:
         """Keep only what still matters, when the file has grown large."""
         if self._size < LARGEST:
             return
-        records = [_record(b"B", _encode(held)) for held in running]
+        records = [_record(b"B", _encode(held)) for held in (*running, *self.unattended)]
         records += [_record(b"E", _encode(result)) for result in unreported]
         fresh = self._path.with_suffix(".new")
         try:
@@ -101,7 +118,7 @@ class Past(msgspec.Struct):
     size: bytes of whole records; what follows them was torn.
     """
 
-    cut_off: list[Held]
+    cut_off: list[Begun]
     results: list[Finished]
     size: int = 0
 
@@ -112,7 +129,7 @@ def read_journal(path: Path) -> Past:
         data = path.read_bytes()
     except FileNotFoundError:
         return Past([], [])
-    began: dict[_Key, Held] = {}
+    began: dict[_Key, Begun] = {}
     ended: dict[_Key, Finished] = {}
     place = 0
     while place + 5 <= len(data):
@@ -126,14 +143,16 @@ def read_journal(path: Path) -> Past:
     return Past(list(began.values()), list(ended.values()), place)
 
 
-def _replay(kind: bytes, body: bytes, began: dict[_Key, Held], ended: dict[_Key, Finished]) -> None:
+def _replay(
+    kind: bytes, body: bytes, began: dict[_Key, Begun], ended: dict[_Key, Finished]
+) -> None:
     if kind == b"E":
         finished = _decode_finished(body)
         key = (finished.job, finished.attempt, finished.rank)
         began.pop(key, None)
         ended[key] = finished
         return
-    held = _decode_held(body)
+    held = _decode_begun(body)
     key = (held.job, held.attempt, held.rank)
     if kind == b"B":
         began[key] = held

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from gristmill import __version__
+from gristmill.agent.afterlife import Afterlife
 from gristmill.agent.cgroups import detect
 from gristmill.agent.config import AgentConfig, parse_arguments
 from gristmill.agent.connection import Address, Connection, RefusedError
@@ -136,6 +137,12 @@ class Agent:
             samples=pulses.take,
         )
         self._adopt_past()
+        self._afterlife = Afterlife(
+            self._journal.unattended,
+            member_helpers,
+            base_environment(os.environ),
+            self._fail_cut_off,
+        )
 
     def _take_lock(self) -> int:
         descriptor = os.open(
@@ -172,14 +179,20 @@ class Agent:
         path = self._folder / "journal"
         past = read_journal(path)
         self._journal.cut(past.size)
-        now = self._chance.now()
-        for held in past.cut_off:
-            result = _cut_off(held, now)
-            self._journal.ended(result)
-            past.results.append(result)
+        for begun in past.cut_off:
+            if begun.commands:
+                self._journal.unattended.append(begun)
+            else:
+                self._fail_cut_off(begun)
         self._runner.finished.extend(past.results)
         if past.results:
             self._errands.changed.set()
+
+    def _fail_cut_off(self, held: Held) -> None:
+        result = _cut_off(held, self._chance.now())
+        self._journal.ended(result)
+        self._runner.finished.append(result)
+        self._errands.changed.set()
 
     def _introduce(self) -> Register:
         config, runner = self._config, self._runner
@@ -199,7 +212,7 @@ class Agent:
             self._runtimes.names,
             [self._cgroups.note] if self._cgroups.note else [],
             runner.held(),
-            runner.ended(),
+            [*runner.ended(), *(Held(*_key(begun)) for begun in self._journal.unattended)],
         )
 
     async def run(self) -> int:
@@ -220,9 +233,10 @@ class Agent:
         if self._data is not None:
             self._data.open()
         tasks = [asyncio.create_task(each) for each in loops]
+        afterlife = asyncio.create_task(self._afterlife.run())
         present = asyncio.create_task(self._stay())
         done, _ = await asyncio.wait([present, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (present, *tasks):
+        for task in (present, afterlife, *tasks):
             task.cancel()
         for task in done:
             task.result()
@@ -251,7 +265,7 @@ class Agent:
             return not runner.running
         if config.url and silence > config.fence_after:
             runner.kill_all(LOST)
-        idle = not runner.running and not len(runner.waitlist)
+        idle = not (runner.running or len(runner.waitlist) or self._journal.unattended)
         return idle and silence > config.linger
 
     async def _finish_up(self) -> None:
@@ -262,6 +276,10 @@ class Agent:
         self._runner.give_back()
         await self._runner.idle.wait()
         await self._errands.until_told(LAST_WORDS)
+
+
+def _key(held: Held) -> tuple[int, int, int]:
+    return held.job, held.attempt, held.rank
 
 
 def _cut_off(held: Held, now: float) -> Finished:

@@ -41,6 +41,7 @@ class Member:
     between two steps.
     container: one that it has a service start. disk: megabytes it left, once they are known.
     entry: words that lead a command into the network of its run.
+    begun: what the journal knows of it, once it has a process.
     """
 
     lease: Lease
@@ -94,6 +95,7 @@ class Member:
     container: "Watched | None" = None
     disk: int | None = None
     entry: list[str] = field(default_factory=list)
+    begun: Held | None = None
 
     @property
     def key(self) -> Key:

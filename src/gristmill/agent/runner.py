@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from gristmill.agent.aftermath import last_steps, leaves_lessons, measure_disk
+from gristmill.agent.aftermath import begun, last_steps, leaves_lessons, measure_disk
 from gristmill.agent.census import members_of
 from gristmill.agent.ending import Ending, processes_of
 from gristmill.agent.entrance import NO_ROOM, Entrance
@@ -455,7 +455,8 @@ class Runner:
     def _note_start(self, member: Member) -> None:
         member.started_at = self._chance.now()
         member.first_pid = member.pid
-        self._journal.began(member.held)
+        member.begun = begun(member)
+        self._journal.began(member.begun)
         self.untold.add(member.key)
         self.changed()
 
