@@ -1,13 +1,17 @@
 """Members from lease to result, with real processes."""
 
 import asyncio
+import math
 import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gristmill.agent.journal import read_journal
 from gristmill.agent.slots import INLINE_BYTES, Keep
 from gristmill.agent.waitlist import SURE
+from gristmill.agent.watch import Watch
 from gristmill.domain.job import Hook, Hooks, JobSpec, Learn, Task, Workspace
 from gristmill.domain.outcome import (
     BAD_WORKDIR,
@@ -40,17 +44,36 @@ def test_output_exit_code_and_usage_are_reported(tmp_path: Path) -> None:
     assert len(end.tasks) == 1
 
 
-def test_a_small_job_is_seen_though_it_ends_before_the_next_sample(tmp_path: Path) -> None:
+def test_a_peak_between_two_looks_is_known(tmp_path: Path) -> None:
+    script = "x = bytearray(20 << 20); del x; import time; time.sleep(1.5)"
+    (end,) = run_jobs(tmp_path, [JobSpec(command=f"exec python3 -c '{script}'")])
+    assert 20 <= end.peak_memory < 60
+    assert end.cpu > 0
+
+
+def test_what_begins_beside_others_is_looked_at_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    tick = Watch.tick
+
+    def noted(watch: Watch) -> float:
+        looks.append(tick(watch))
+        return looks[-1]
+
+    monkeypatch.setattr(Watch, "tick", noted)
+
     async def story() -> None:
         async with Workshop(tmp_path) as workshop:
-            # The first sample of all is past: the next one comes a second later.
-            long = workshop.lease(JobSpec(command="sleep 1000"))
-            workshop.runner.accept([long])
-            member = workshop.runner.running[(long.job, 1, 0)]
-            await workshop.poll(lambda: member.sampled_kb > 0)
-            (end,) = await workshop.run(JobSpec(command="sleep 0.4"))
-            assert 0 < end.peak_memory < 16
-            assert end.cpu > 0
+            first, second = (workshop.lease(JobSpec(command="sleep 1000")) for _ in range(2))
+            workshop.runner.accept([first])
+            watch, running = workshop.watch, workshop.runner.running
+            await workshop.poll(lambda: running[(first.job, 1, 0)].sampled_kb > 0)
+            # However long the watch means to rest, a new member cuts that short.
+            watch._next_sample = running[(first.job, 1, 0)].look_at = math.inf
+            await workshop.poll(lambda: looks[-1] == math.inf)
+            workshop.runner.accept([second])
+            await workshop.poll(lambda: running[(second.job, 1, 0)].sampled_kb > 0)
 
     asyncio.run(story())
 

@@ -29,9 +29,10 @@ class Member:
 
     steps: what is still to run; current: what runs. peak_kb, cpu: from the kernel at the end of
     each step; sampled_kb, sampled_cpu: of the whole tree while it ran. watched: the process
-    whose step is looked after. cause: why the agent itself ends it,
-    empty while it does not. goal_seen: bytes of its output looked through for its goal line,
-    goal_at: when it, or another of its gang, wrote that.
+    whose step is looked after; look_at: when its usage is looked at next, if not before.
+    cause: why the agent itself ends it, empty while it does not.
+    goal_seen: bytes of its output looked through for its goal line; goal_at: when it, or another
+    of its gang, wrote that.
     no_room: its volume was full when it failed.
     removals: steps that wait until nothing is mounted.
     times: monotonic seconds, started_at: epoch seconds.
@@ -68,6 +69,7 @@ class Member:
     sampled_kb: int = 0
     sampled_cpu: float = 0.0
     watched: int = 0
+    look_at: float = 0.0
     cause: str = ""
     message: str = ""
     ending: "asyncio.Task[None] | None" = None

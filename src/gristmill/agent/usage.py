@@ -111,7 +111,20 @@ class Sampler:
             cost = self._spent() - before
             record.next_exact_look = self._monotonic() + cost / MOST_SHARE
         record.memory = resident
+        if len(stats) == 1:
+            # Of a single process the kernel knows the peak between two looks too.
+            resident = max(resident, _high_water(stats[0].process.pid))
         record.peak = max(record.peak, resident)
+
+
+def _high_water(pid: int) -> int:
+    """Bytes that a process has held at most since it became its command; 0 if not known."""
+    try:
+        status = read_file(f"/proc/{pid}/status")
+    except OSError:
+        return 0
+    _, found, rest = status.partition(b"VmHWM:")
+    return int(rest.split(None, 1)[0]) * 1024 if found else 0
 
 
 def _proportional(stat: Stat) -> int:

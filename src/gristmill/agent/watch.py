@@ -65,18 +65,18 @@ class Watch:
         """Do what is due; return the seconds until something can be due again."""
         now = self._chance.monotonic()
         running = [member for member in self._runner.running.values() if member.pid]
-        new = [one for one in running if one.watched != one.pid and _is_due(one, now)]
-        for member in new:
-            self._look_after(member)
+        for member in running:
+            if member.watched != member.pid and _is_due(member, now):
+                self._look_after(member)
+        known = [member for member in running if member.processes is not None]
         if now >= self._next_sample:
-            self._sample([member for member in running if member.processes is not None])
+            self._sample(known)
             self._end_talkative(running)
             self._notice_goals(running)
             self._runner.give_back_stale()
             self._next_sample = now + self._sampler.pause
         else:
-            # It may end before the next sample of all: then this one is what is known of it.
-            self._measure(new)
+            self._measure([member for member in known if now >= member.look_at])
         self._end_overdue(running, now)
         return self._pause(running, now)
 
@@ -92,10 +92,16 @@ class Watch:
         member.watched = member.pid
 
     def _measure(self, members: list[Member]) -> list[tuple[Member, MemberProcesses]]:
+        """Note what members use; who is young is looked at again at twice the age.
+
+        So what is known of a short one is never from the first half of its life alone.
+        """
+        now = self._chance.monotonic()
         known = [(member, processes_of(member)) for member in members]
         if known:
             self._sampler.sample([processes for _, processes in known])
         for member, processes in known:
+            member.look_at = now + max(YOUNG, now - member.step_began)
             usage = self._sampler.usage(processes)
             member.sampled_kb = max(member.sampled_kb, int(usage.peak_memory_mb * 1024))
             member.sampled_cpu = usage.cpu_seconds
@@ -172,6 +178,8 @@ class Watch:
         for member in members:
             if member.watched != member.pid:
                 pause = min(pause, YOUNG)
+            elif member.processes is not None:
+                pause = min(pause, max(0.0, member.look_at - now))
             limit = member.spec.resources.walltime
             if limit is not None and not member.cause and _counts(member):
                 pause = min(pause, max(0.0, limit - _ran(member, now)))

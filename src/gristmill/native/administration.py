@@ -13,7 +13,7 @@ from gristmill.domain.identity import DEFAULT_SCOPES
 from gristmill.native import documented, translate, wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json, read_yaml
-from gristmill.native.jobs import LARGEST, AnyRequest
+from gristmill.native.parameters import LARGEST, AnyRequest
 from gristmill.services.house import House
 from gristmill.services.tokens import parse_expires
 

@@ -5,15 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from litestar import Request
 from litestar.exceptions import HTTPException
 
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.job import JobSpec
 from gristmill.native.errors import invalid
+from gristmill.native.parameters import AnyRequest
 
 T = TypeVar("T")
-AnyRequest = Request[Any, Any, Any]
 
 INLINE_BYTES = 256 * 1024
 """Bodies up to this size are decoded on the event loop; larger ones in a thread."""

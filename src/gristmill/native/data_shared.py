@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.params import PathParameter, QueryParameter
 
 from gristmill.domain.errors import ConflictError, InvalidInputError
@@ -16,7 +16,6 @@ from gristmill.services.data.models import Version
 from gristmill.services.data.place import Listing, Place, Stored, check_bucket
 from gristmill.services.data.tasks import DataTask
 
-AnyRequest = Request[Any, Any, Any]
 NO_LIMIT = 1 << 40
 """Bytes of a body; the server's setting max_body comes first."""
 

@@ -10,7 +10,6 @@ from gristmill.native import data_wire as wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.data_shared import (
     NO_LIMIT,
-    AnyRequest,
     Bucket,
     Key,
     Limit,
@@ -21,6 +20,7 @@ from gristmill.native.data_shared import (
     split_key,
     written,
 )
+from gristmill.native.parameters import AnyRequest
 from gristmill.services.data.datasets import TABLE, Query
 from gristmill.services.data.place import Stored, split_projection
 

@@ -1,10 +1,9 @@
 """What goes wrong under /v1, in its one error shape."""
 
 import re
-from typing import Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 
@@ -17,10 +16,9 @@ from gristmill.domain.errors import (
     NotPermittedError,
     UnavailableError,
 )
+from gristmill.native.parameters import AnyRequest
 from gristmill.native.queries import wire_name
 from gristmill.native.wire import ErrorDetail, ErrorReply
-
-AnyRequest = Request[Any, Any, Any]
 
 _BY_TYPE: dict[type[GristmillError], tuple[int, str]] = {
     InvalidInputError: (400, "invalid_input"),

@@ -9,12 +9,12 @@ from gristmill.domain.errors import GristmillError, NotFoundError
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.data_shared import (
     NO_LIMIT,
-    AnyRequest,
     Key,
     place_of,
     written,
 )
 from gristmill.native.errors import status_of
+from gristmill.native.parameters import AnyRequest
 from gristmill.services.data.models import Version
 from gristmill.services.house import House
 

@@ -6,8 +6,9 @@ from gristmill.domain.objects import Space
 from gristmill.native import documented, wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json
-from gristmill.native.jobs import AnyRequest, JobNumber
+from gristmill.native.jobs import JobNumber
 from gristmill.native.objects import DOWNLOAD_LIFETIME, UPLOAD_LIFETIME, base_of
+from gristmill.native.parameters import AnyRequest
 
 SNAPSHOT = "snapshot.tgz"
 

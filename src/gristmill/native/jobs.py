@@ -1,10 +1,9 @@
 """/v1/jobs: submit, look, wait, cancel, retry, forget."""
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import FromQuery, HeaderParameter, PathParameter, QueryParameter
+from litestar import Controller, Response, delete, get, post
+from litestar.params import PathParameter, QueryParameter
 
 from gristmill.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from gristmill.domain.identity import Identity
@@ -12,27 +11,30 @@ from gristmill.domain.job import JobSpec
 from gristmill.native import documented, translate, wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_jobs, read_json
+from gristmill.native.parameters import (
+    DEFAULT_PAGE,
+    LARGEST,
+    AnyRequest,
+    Cursor,
+    IdempotencyKey,
+    Ids,
+    Labels,
+    Order,
+    PageSize,
+    QueryText,
+    States,
+    WaitSeconds,
+    check_wait,
+)
 from gristmill.services.house import House
 from gristmill.services.queue.control import Changed
 from gristmill.services.queue.submit import Submission
 from gristmill.services.queue.views import MOST_A_PAGE, JobFilter, Listed
 
-DEFAULT_PAGE = 100
-LARGEST = (1 << 63) - 1
 NO_LIMIT = 1 << 40
 """Bytes of a body; the server's setting max_body comes first."""
 
 JobNumber = Annotated[int, PathParameter(ge=1, le=LARGEST, description="the job's id")]
-QueryText = Annotated[str | None, QueryParameter(max_length=512)]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        pattern=r"^[ -~]{1,255}$",
-        description="sent again with the same key, nothing is added and the first ids come back",
-    ),
-]
-AnyRequest = Request[Any, Any, Any]
 
 
 class JobRoutes(Controller):
@@ -76,27 +78,20 @@ class JobRoutes(Controller):
         self,
         house: TheHouse,
         reader: Caller,
-        states: Annotated[
-            list[str] | None,
-            QueryParameter(name="state", description="states, repeated or separated by commas"),
-        ] = None,
-        ids: Annotated[
-            list[str] | None, QueryParameter(description="ids, repeated or separated by commas")
-        ] = None,
+        states: States = None,
+        ids: Ids = None,
         group: QueryText = None,
         owner: QueryText = None,
         name: QueryText = None,
         key: QueryText = None,
-        label: Annotated[
-            list[str] | None, QueryParameter(description="KEY=VALUE; repeat it to ask for several")
-        ] = None,
+        label: Labels = None,
         dialect: QueryText = None,
         workflow: Annotated[
             int | None, QueryParameter(ge=1, le=LARGEST, description="only jobs of this workflow")
         ] = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
-        cursor: Annotated[str | None, QueryParameter(description="next of the page before")] = None,
-        order: FromQuery[Literal["newest", "oldest"]] = "newest",
+        limit: PageSize = DEFAULT_PAGE,
+        cursor: Cursor = None,
+        order: Order = "newest",
     ) -> wire.JobPage:
         """Return a page of the jobs that meet every condition, by id."""
         wanted = JobFilter(
@@ -145,11 +140,10 @@ class JobRoutes(Controller):
         house: TheHouse,
         reader: Caller,
         job: JobNumber,
-        timeout: Annotated[float, QueryParameter(ge=0, le=60)] = 30.0,  # noqa: ASYNC109 - a wire name
+        timeout: WaitSeconds = 30.0,  # noqa: ASYNC109 - a wire name
     ) -> wire.JobView:
         """Return as soon as the job has ended, or after timeout seconds."""
-        if math.isnan(timeout):
-            raise InvalidInputError("is not a number of seconds", "timeout")
+        check_wait(timeout)
         listed = await house.waits.until_ended(reader, job, timeout)
         return await _view(house, listed)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
@@ -15,12 +15,11 @@ from gristmill.native import metric_wire as wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json
 from gristmill.native.documented import POINTS_BODY
+from gristmill.native.parameters import LARGEST, AnyRequest
 from gristmill.native.streams import KEEP_ALIVE, while_welcome
 from gristmill.services.metrics.reader import Wanted
 
-AnyRequest = Request[Any, Any, Any]
 MOST_POINTS = 1_000_000
-LARGEST = (1 << 63) - 1
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 _encode = msgspec.json.Encoder().encode

@@ -11,7 +11,6 @@ from gristmill.native import data_wire as wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.data_shared import (
     NO_LIMIT,
-    AnyRequest,
     Bucket,
     Key,
     Limit,
@@ -26,6 +25,7 @@ from gristmill.native.data_shared import (
     view,
     written,
 )
+from gristmill.native.parameters import AnyRequest
 from gristmill.services.data.models import ASKING, CHANGING, Call
 
 VERSIONS, TAG = "versions", "tag"

@@ -10,7 +10,6 @@ from gristmill.native import data_wire as wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.data_shared import (
     NO_LIMIT,
-    AnyRequest,
     Bucket,
     Key,
     Limit,
@@ -25,6 +24,7 @@ from gristmill.native.data_shared import (
     view,
     written,
 )
+from gristmill.native.parameters import AnyRequest
 
 ARCHIVES = (
     "application/gzip",

@@ -12,7 +12,7 @@ from gristmill.domain.objects import LONGEST_NAME, Space
 from gristmill.native import documented, wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json
-from gristmill.native.jobs import AnyRequest
+from gristmill.native.parameters import AnyRequest
 from gristmill.native.translate import object_view
 from gristmill.services.accounting import DAY
 from gristmill.services.house import House

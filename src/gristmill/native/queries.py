@@ -1,15 +1,12 @@
 """What stands in paths and queries: known names, once each, in well-formed text."""
 
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from litestar import Request
 from litestar.params import HeaderParameter, ParameterKwarg
 from litestar.typing import FieldDefinition
 
 from gristmill.domain.errors import InvalidInputError, NotFoundError
-
-AnyRequest = Request[Any, Any, Any]
+from gristmill.native.parameters import AnyRequest
 
 
 def check_query(request: AnyRequest) -> None:

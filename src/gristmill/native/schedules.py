@@ -15,7 +15,7 @@ from gristmill.native import documented
 from gristmill.native import schedule_wire as wire
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json
-from gristmill.native.jobs import LARGEST, AnyRequest
+from gristmill.native.parameters import LARGEST, AnyRequest
 from gristmill.native.translate import moment
 from gristmill.services.house import House
 from gristmill.services.schedules.backfilling import backfill

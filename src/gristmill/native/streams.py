@@ -14,7 +14,8 @@ from gristmill.domain.errors import NotAuthenticatedError, NotFoundError
 from gristmill.domain.identity import Identity
 from gristmill.native import documented
 from gristmill.native.access import Caller, TheHouse, identify
-from gristmill.native.jobs import LARGEST, AnyRequest, JobNumber
+from gristmill.native.jobs import JobNumber
+from gristmill.native.parameters import LARGEST, AnyRequest
 from gristmill.native.wire import EventView
 from gristmill.protocol.messages import Stream
 from gristmill.services.house import House

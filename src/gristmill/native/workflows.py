@@ -1,16 +1,30 @@
 """/v1/workflows: submit, look, wait, cancel, run again, forget."""
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from litestar import Controller, Request, delete, get, post
-from litestar.params import FromQuery, HeaderParameter, PathParameter, QueryParameter
+from litestar import Controller, delete, get, post
+from litestar.params import PathParameter
 
-from gristmill.domain.errors import ConflictError, InvalidInputError
+from gristmill.domain.errors import ConflictError
 from gristmill.domain.workflow import WorkflowSpec
 from gristmill.native import documented, translate
 from gristmill.native.access import Caller, TheHouse
 from gristmill.native.bodies import read_json
+from gristmill.native.parameters import (
+    DEFAULT_PAGE,
+    LARGEST,
+    AnyRequest,
+    Cursor,
+    IdempotencyKey,
+    Ids,
+    Labels,
+    Order,
+    PageSize,
+    QueryText,
+    States,
+    WaitSeconds,
+    check_wait,
+)
 from gristmill.native.workflow_wire import (
     WorkflowDetailView,
     WorkflowPage,
@@ -19,26 +33,13 @@ from gristmill.native.workflow_wire import (
     workflow_detail,
     workflow_view,
 )
-from gristmill.services.workflows.search import MOST_A_PAGE
 from gristmill.services.workflows.submit import WorkflowSubmission
 from gristmill.services.workflows.views import WorkflowFilter
 
-DEFAULT_PAGE = 100
-LARGEST = (1 << 63) - 1
 LARGEST_WORKFLOW = 64 << 20
 """Bytes; the server's setting max_body comes first."""
 
 WorkflowId = Annotated[int, PathParameter(ge=1, le=LARGEST, description="the workflow's id")]
-QueryText = Annotated[str | None, QueryParameter(max_length=512)]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        pattern=r"^[ -~]{1,255}$",
-        description="sent again with the same key, nothing is added and the first id comes back",
-    ),
-]
-AnyRequest = Request[Any, Any, Any]
 
 
 class WorkflowRoutes(Controller):
@@ -72,22 +73,15 @@ class WorkflowRoutes(Controller):
         self,
         house: TheHouse,
         reader: Caller,
-        states: Annotated[
-            list[str] | None,
-            QueryParameter(name="state", description="states, repeated or separated by commas"),
-        ] = None,
-        ids: Annotated[
-            list[str] | None, QueryParameter(description="ids, repeated or separated by commas")
-        ] = None,
+        states: States = None,
+        ids: Ids = None,
         owner: QueryText = None,
         name: QueryText = None,
-        label: Annotated[
-            list[str] | None, QueryParameter(description="KEY=VALUE; repeat it to ask for several")
-        ] = None,
+        label: Labels = None,
         dialect: QueryText = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=MOST_A_PAGE)] = DEFAULT_PAGE,
-        cursor: Annotated[str | None, QueryParameter(description="next of the page before")] = None,
-        order: FromQuery[Literal["newest", "oldest"]] = "newest",
+        limit: PageSize = DEFAULT_PAGE,
+        cursor: Cursor = None,
+        order: Order = "newest",
     ) -> WorkflowPage:
         """Return a page of the workflows that meet every condition, by id."""
         wanted = WorkflowFilter(
@@ -114,11 +108,10 @@ class WorkflowRoutes(Controller):
         house: TheHouse,
         reader: Caller,
         workflow: WorkflowId,
-        timeout: Annotated[float, QueryParameter(ge=0, le=60)] = 30.0,  # noqa: ASYNC109 - a wire name
+        timeout: WaitSeconds = 30.0,  # noqa: ASYNC109 - a wire name
     ) -> WorkflowView:
         """Return as soon as the workflow has ended, or after timeout seconds."""
-        if math.isnan(timeout):
-            raise InvalidInputError("is not a number of seconds", "timeout")
+        check_wait(timeout)
         return workflow_view(await house.workflows.until_ended(reader, workflow, timeout))
 
     @post(

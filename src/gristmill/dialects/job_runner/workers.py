@@ -10,6 +10,7 @@ from gristmill.dialects.job_runner.context import Context, Document
 from gristmill.dialects.job_runner.declared import DeclaredShelf, common
 from gristmill.dialects.job_runner.errors import bad
 from gristmill.dialects.job_runner.moments import write_moment
+from gristmill.domain.errors import ConflictError, InvalidInputError
 from gristmill.services.directory import ProjectEntry, Snapshot, WorkerEntry
 from gristmill.services.schedules.staff import Contact
 from gristmill.services.schedules.workers import WorkerChange, Workers
@@ -67,7 +68,12 @@ class WorkerShelf(DeclaredShelf[WorkerEntry]):
         given: dict[str, Any] = {
             core: fields.get(wire, UNSET) for wire, core in _CORE_NAMES.items()
         }
-        await self._workers.change(number, WorkerChange(**given))
+        try:
+            await self._workers.change(number, WorkerChange(**given))
+        except ConflictError as error:
+            raise bad("title", str(error)) from error
+        except InvalidInputError as error:
+            raise bad(_WIRE_NAMES.get(error.field, error.field), str(error)) from error
 
 
 _CORE_NAMES = {
@@ -78,3 +84,4 @@ _CORE_NAMES = {
     "worker_version": "version",
     "concurrent_jobs": "slots",
 }
+_WIRE_NAMES = {core: wire for wire, core in _CORE_NAMES.items()}
