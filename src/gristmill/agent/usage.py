@@ -105,15 +105,18 @@ class Sampler:
             began = self._monotonic()
             if began < record.next_exact_look:
                 return
-            resident = sum(_proportional(stat) for stat in stats)
+            resident = sum(proportional(stat) for stat in stats)
             ended = self._monotonic()
             record.next_exact_look = ended + (ended - began) / MOST_SHARE
         record.memory = resident
         record.peak = max(record.peak, resident)
 
 
-def _proportional(stat: Stat) -> int:
-    """Bytes held by a process, each shared page divided by its holders; RSS if not permitted."""
+def proportional(stat: Stat) -> int:
+    """Return the bytes a process holds, each shared page divided by its holders.
+
+    RSS where that is not permitted.
+    """
     try:
         rollup = read_file(f"/proc/{stat.process.pid}/smaps_rollup")
     except OSError:
