@@ -56,9 +56,9 @@ class _Network:
 class Networks:
     """Brings members into their run's network and takes it down after the last of them."""
 
-    def __init__(self, helpers: MemberHelpers) -> None:
+    def __init__(self, helpers: MemberHelpers, *, wanted: bool = True) -> None:
         self._helpers = helpers
-        self._able = is_able()
+        self._able = wanted and is_able()
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._networks: dict[tuple[int, int], _Network] = {}
 
