@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,33 @@ def test_limited_ranks_reach_each_other_and_this_server(mlbench: Mlbench) -> Non
         assert any(host in line for line in said if line.startswith("at"))
     assert set(mlbench.series(run["id"], metric_type="run")) == {"rank0", "rank1"}
     mlbench.delete(run["id"])
+
+
+@pytest.mark.skipif(not is_able(), reason="networks cannot be made here")
+def test_no_network_outlives_an_agent_that_was_killed(start: Start) -> None:
+    talk = Mlbench(start(*ON_THE_NODE))
+    with short_folder() as folder:
+        hold = f"sh -c 'readlink /proc/self/ns/net > {folder}/$RANK; sleep 600'"
+        run = talk.command(hold, num_workers="2", backend="GLOO")["id"]
+        notes = [folder / str(rank) for rank in range(2)]
+        eventually(lambda: all(note.exists() and note.read_text() for note in notes))
+        networks = {note.read_text().strip() for note in notes}
+        assert len(networks) == 2
+        assert networks <= networks_of_processes()
+        talk.server.kill9_agent()
+        eventually(lambda: not networks & networks_of_processes(), what="ends of both networks")
+        talk.delete(run)
+    talk.close()
+
+
+def networks_of_processes() -> set[str]:
+    """Return the network namespaces that any process is in."""
+    found = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(OSError):
+                found.add(str(Path("/proc", entry, "ns", "net").readlink()))
+    return found
 
 
 def test_ranks_are_told_where_the_server_is_when_they_begin(start: Start) -> None:
