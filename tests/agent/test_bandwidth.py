@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from gristmill.agent.network.__main__ import SHORTEST_BURST
-from gristmill.agent.network.networks import Networks, _is_able
+from gristmill.agent.network.networks import Networks, is_able
 from gristmill.domain.bandwidth import ENFORCED, LABEL, rank_address
 from gristmill.domain.job import JobSpec
 from gristmill.domain.outcome import COULD_NOT_START
@@ -54,7 +54,7 @@ for address in (os.environ["API"], "http://" + os.environ["ELSEWHERE"]):
     print(urllib.request.urlopen(address, timeout=60).read().decode(), flush=True)
 """
 
-needs_right = pytest.mark.skipif(not _is_able(), reason="networks cannot be made here")
+needs_right = pytest.mark.skipif(not is_able(), reason="networks cannot be made here")
 
 
 class Place(http.server.BaseHTTPRequestHandler):
@@ -156,7 +156,7 @@ def test_a_network_that_cannot_be_made_fails_the_ranks(
     def able() -> bool:
         return True
 
-    monkeypatch.setattr("gristmill.agent.network.networks._is_able", able)
+    monkeypatch.setattr("gristmill.agent.network.networks.is_able", able)
     monkeypatch.setenv("PATH", f"{broken.parent}:{os.environ['PATH']}")
     for end in run_ranks(tmp_path, JobSpec(command="true", distributed=True, bandwidth=1.0)):
         assert (end.succeeded, end.reason) == (False, COULD_NOT_START)

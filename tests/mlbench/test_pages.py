@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.mlbench.conftest import Start
 from tests.mlbench.talk import Mlbench
 
 LIMIT = 30_000.0
@@ -103,7 +104,68 @@ def tab(browser: Browser) -> Iterator[Page]:
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     yield page
     page.close()
-    assert not [text for text in complaints if "400 (Bad Request)" not in text], complaints
+    refused = ("400 (Bad Request)", "401 (Unauthorized)")
+    assert all(any(word in text for word in refused) for text in complaints), complaints
+
+
+def test_a_login_where_a_token_is_asked_for(start: Start, tab: Page) -> None:
+    talk = Mlbench(start("--engine", "none", "--https", "off", "--mlbench-access", "token"))
+    base, token = talk.server.url_http, talk.server.token
+    run = talk.post(
+        "/runs/",
+        json={"name": "mine", "num_workers": 1, "num_cpus": 1},
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()["id"]
+    tab.goto(f"{base}/runs/{run}/")
+    tab.get_by_label("Token").fill("wrong")
+    with tab.expect_response(lambda reply: reply.status == 401):
+        tab.get_by_role("button", name="Log in").click()
+    expect(tab.get_by_role("alert")).not_to_be_empty()
+    tab.goto(f"{base}/runs/{run}/")
+    tab.get_by_label("Token").fill(token)
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.locator("h1")).to_have_text("mine")
+    assert tab.url == f"{base}/mlbench/runs/{run}/"
+    expect(tab.locator("#command")).not_to_be_empty()
+    tab.goto(f"{base}/runs")
+    expect(tab.locator("#runs")).to_contain_text("mine")
+    (cookie,) = tab.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/mlbench")
+    assert cookie["value"] not in token
+    tab.goto(f"{base}/mlbench/runs/{run}/")
+    tab.get_by_role("button", name="Delete").click()
+    expect(tab.locator("h1")).to_have_text("Runs")
+    assert talk.get("/runs/").status_code == 401
+    handle = {"Cookie": f"{cookie['name']}={cookie['value']}"}
+    assert talk.client.get("/mlbench/api/runs/", headers=handle).status_code == 200
+    foreign = {**handle, "Sec-Fetch-Site": "cross-site"}
+    body = {"name": "n", "num_workers": 1, "num_cpus": 1}
+    reply = talk.client.post("/mlbench/api/runs/", json=body, headers=foreign)
+    assert reply.status_code == 403
+    talk.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("", "/mlbench/"),
+        ("runs/", "/mlbench/runs/"),
+        ("//evil.example/", "/mlbench/evil.example/"),
+        ("https://evil.example/", "/mlbench/https%3A/evil.example/"),
+        ("\r\nX: y", "/mlbench/%0D%0AX%3A%20y"),
+    ],
+)
+def test_a_login_leads_to_pages_of_ours(idle: Mlbench, wanted: str, place: str) -> None:
+    form = {"token": idle.server.token, "next": wanted}
+    reply = idle.client.post("/mlbench/login", data=form)
+    assert (reply.status_code, reply.content) == (303, b"")
+    assert urljoin("/mlbench/login", reply.headers["location"]) == place
+    for field in ({"token": "wrong"}, {}):
+        refused = idle.client.post("/mlbench/login", data=field)
+        assert refused.status_code == 401
+        assert "set-cookie" not in refused.headers
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert idle.client.post("/mlbench/login", data=form, headers=foreign).status_code == 403
 
 
 def test_a_run_from_the_form_to_its_deletion(mlbench: Mlbench, tab: Page) -> None:

@@ -3,15 +3,21 @@
 import io
 import os
 import re
+import shlex
+import sys
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from gristmill.agent.mpi import launcher
+from gristmill.agent.network.networks import is_able
 from gristmill.agent.processes import read_stat
+from gristmill.domain.bandwidth import rank_address
 from tests.e2e.harness import eventually, short_folder
+from tests.mlbench.conftest import ON_THE_NODE, Start
 from tests.mlbench.talk import Mlbench
 
 GONE_WITHIN = 15.0
@@ -82,6 +88,77 @@ def test_ranks_are_told_where_they_stand(mlbench: Mlbench) -> None:
         assert told["MASTER_ADDR"] == hosts.partition(",")[0]
         assert line.endswith(f"args {run['id']} {rank} {hosts} gloo {{other}}")
     mlbench.delete(run["id"])
+
+
+POST = """
+import os, urllib.parse, urllib.request as web
+fields = {"run_id": os.environ["MLBENCH_RUN_ID"], "name": "rank" + os.environ["RANK"], "value": 1}
+web.urlopen(os.environ["MLBENCH_API_URL"] + "/metrics/", urllib.parse.urlencode(fields).encode())
+"""
+
+
+@pytest.mark.skipif(not is_able(), reason="networks cannot be made here")
+def test_limited_ranks_reach_each_other_and_this_server(mlbench: Mlbench) -> None:
+    addresses = "$(ip -brief -4 address show dev wire)"
+    limit = "$(tc qdisc show dev wire)"
+    script = f"echo at {addresses}; echo limit {limit}; {sys.executable} -c {shlex.quote(POST)}"
+    created = mlbench.command(
+        f"sh -c {shlex.quote(script)}", num_workers="2", max_bandwidth="25", backend="GLOO"
+    )
+    run = mlbench.wait_for(created["id"], "finished", "failed")
+    told = run["job_metadata"]
+    assert run["state"] == "finished", told
+    assert told["bandwidth"] == "enforced"
+    assert told["max_bandwidth"] == 25.0
+    said = told["stdout"]
+    assert sum("rate 25Mbit" in line for line in said if line.startswith("limit")) == 2
+    for rank, host in enumerate(told["hosts"]):
+        assert host == rank_address(rank)
+        assert any(host in line for line in said if line.startswith("at"))
+    assert set(mlbench.series(run["id"], metric_type="run")) == {"rank0", "rank1"}
+    mlbench.delete(run["id"])
+
+
+@pytest.mark.skipif(not is_able(), reason="networks cannot be made here")
+def test_no_network_outlives_an_agent_that_was_killed(start: Start) -> None:
+    talk = Mlbench(start(*ON_THE_NODE))
+    with short_folder() as folder:
+        hold = f"sh -c 'readlink /proc/self/ns/net > {folder}/$RANK; sleep 600'"
+        run = talk.command(hold, num_workers="2", backend="GLOO")["id"]
+        notes = [folder / str(rank) for rank in range(2)]
+        eventually(lambda: all(note.exists() and note.read_text() for note in notes))
+        networks = {note.read_text().strip() for note in notes}
+        assert len(networks) == 2
+        assert networks <= networks_of_processes()
+        talk.server.kill9_agent()
+        eventually(lambda: not networks & networks_of_processes(), what="ends of both networks")
+        talk.delete(run)
+    talk.close()
+
+
+def networks_of_processes() -> set[str]:
+    """Return the network namespaces that any process is in."""
+    found = set()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(OSError):
+                found.add(str(Path("/proc", entry, "ns", "net").readlink()))
+    return found
+
+
+def test_ranks_are_told_where_the_server_is_when_they_begin(start: Start) -> None:
+    """And not where it was when the run was created."""
+    talk = Mlbench(start("--engine", "none", "--https", "off"))
+    run = talk.create(name="moved", image_name="custom_image", custom_image_name="any",
+                      custom_image_command="sh -c 'echo at $MLBENCH_API_URL'")["id"]  # fmt: skip
+    before = talk.server.url_http
+    talk.close()
+    talk.server.stop()
+    talk = Mlbench(start("--http", "127.0.0.1:0", *ON_THE_NODE))
+    told = talk.wait_for(run, "finished", "failed")
+    assert talk.server.url_http != before
+    assert f"at {talk.server.url_http}/api" in told["job_metadata"]["stdout"]
+    talk.close()
 
 
 @pytest.mark.parametrize(("everywhere", "ranks"), [("True", 2), ("False", 1)])
@@ -240,6 +317,29 @@ def test_mpirun_starts_the_ranks_of_mpi_runs(mlbench: Mlbench) -> None:
     number = run["id"]
     assert sorted(said) == [f"rank {n} of 3 by {n} run {number} mpi" for n in range(3)]
     mlbench.delete(number)
+
+
+@pytest.mark.skipif(launcher("openmpi") is None, reason="no Open MPI here")
+def test_ranks_under_mpirun_are_measured_each(mlbench: Mlbench) -> None:
+    with short_folder() as folder:
+        busy = f"if [ {{rank}} = 1 ]; then until [ -e {folder}/go ]; do :; done; fi"
+        hold = f"sh -c '{busy}; until [ -e {folder}/go ]; do sleep 0.1; done'"
+        run = mlbench.command(hold, name="each", num_workers="2", backend="MPI")["id"]
+        pods = [f"each-mlbench-worker-gristmill-{rank}" for rank in range(2)]
+
+        def spent(pod: str) -> float:
+            reply = mlbench.get(f"/metrics/{pod}/")
+            points = reply.json().get("container_cpu_usage_seconds_total", [{"value": "0"}])
+            return float(points[-1]["value"]) if reply.status_code == 200 else 0.0
+
+        eventually(lambda: spent(pods[1]) > 1.0, what="the busy rank's time")
+        assert spent(pods[0]) < spent(pods[1]) / 2
+        assert set(mlbench.series(pods[0])) >= SEED_POD_METRICS
+        told = mlbench.run(run)["job_metadata"]
+        assert told["bandwidth"] == "not enforced", "an mpirun's ranks share a network"
+        (folder / "go").touch()
+        mlbench.wait_for(run, "finished")
+        mlbench.delete(run)
 
 
 @pytest.mark.skipif(launcher("openmpi") is None, reason="no Open MPI here")

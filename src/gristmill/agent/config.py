@@ -21,6 +21,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     output_head, output_tail: bytes kept of each stream, both 0 for all. output_limit: megabytes
     of output after which a member is ended. fence_after: seconds without the server after which
     an agent elsewhere ends its jobs. grace: seconds between asking a member to end and forcing it.
+    bandwidth: whether to limit what ranks send each other where their job asks for it.
     data_workers: how many answer calls on tables and models, 0 for as the cores suggest; their
     memory in megabytes; seconds that a call may take, and that they wait for one before they go.
     """
@@ -42,6 +43,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     output_head: int = 0
     output_tail: int = 0
     output_limit: int = DEFAULT_OUTPUT_LIMIT
+    bandwidth: bool = True
     data_workers: int = 0
     data_memory: int = 4096
     data_limit: float = 600.0
@@ -78,6 +80,9 @@ def parse_arguments(arguments: list[str]) -> AgentConfig:
     parser.add_argument(
         "--output-limit", type=parse_size_mb, default=DEFAULT_OUTPUT_LIMIT, help="such as 16G"
     )
+    parser.add_argument(
+        "--no-bandwidth", action="store_true", help="do not limit what ranks send each other"
+    )
     parser.add_argument("--data-workers", type=int, default=0, help="workers for tables and models")
     parser.add_argument("--data-memory", type=parse_size_mb, default=4096, help="of each, as 4G")
     parser.add_argument("--data-limit", type=parse_duration, default=600.0)
@@ -102,6 +107,7 @@ def parse_arguments(arguments: list[str]) -> AgentConfig:
         output_head=given.output_head,
         output_tail=given.output_tail,
         output_limit=given.output_limit,
+        bandwidth=not given.no_bandwidth,
         data_workers=given.data_workers,
         data_memory=given.data_memory,
         data_limit=given.data_limit,

@@ -83,7 +83,7 @@ class Agent:
         mounts = Mounts(self._folder / "mounts", member_helpers, chance)
         mounts.clear_leftovers()
         self._containers = WatchedContainers(self._folder / "containers", member_helpers)
-        self._networks = Networks(member_helpers)
+        self._networks = Networks(member_helpers, wanted=config.bandwidth)
         questions = Questions(Connection(address, token), lambda: self._errands.who())
         sandboxes = Sandboxes(
             config.home / "sandboxes",

@@ -177,13 +177,18 @@ def session_members(session: int, table: ProcessTable) -> list[Stat]:
     return [stat for stat in table.stats.values() if stat.session == session]
 
 
-def environ_marker(pid: int) -> str | None:
-    """Return the member a process was started for; None without a marker or the right to look."""
+def environ_variables(pid: int) -> list[bytes]:
+    """Return the variables a process was started with; none without the right to look."""
     try:
         environment = read_file(f"/proc/{pid}/environ") or _awaited_environment(pid)
+        return environment.split(b"\0")
     except _GONE:
-        return None
-    for variable in environment.split(b"\0"):
+        return []
+
+
+def environ_marker(pid: int) -> str | None:
+    """Return the member a process was started for; None without a marker or the right to look."""
+    for variable in environ_variables(pid):
         if variable.startswith(_MARKER_PREFIX):
             return variable[len(_MARKER_PREFIX) :].decode(errors="replace")
     return None

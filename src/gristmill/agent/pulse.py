@@ -1,9 +1,12 @@
 """Samples of what measured members use, for their owners' plots."""
 
+from collections.abc import Collection, Iterable, Sequence
+
 from gristmill.agent.census import MemberProcesses
 from gristmill.agent.member import Member
-from gristmill.agent.processes import PAGE_SIZE, Process, read_file
-from gristmill.agent.usage import Sampler
+from gristmill.agent.mpi_ranks import Ranks, starts_ranks
+from gristmill.agent.processes import PAGE_SIZE, TICKS_A_SECOND, Process, read_file
+from gristmill.agent.usage import Sampler, proportional
 from gristmill.domain.clock import Chance
 from gristmill.protocol.messages import UsageSample
 
@@ -16,14 +19,24 @@ MOST_KEPT = 10_000
 _IO = {b"rchar", b"wchar", b"syscr", b"syscw", b"read_bytes", b"write_bytes"}
 
 
+class _Past:
+    """What earlier processes of a rank did, and the most memory its processes held."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self.living: dict[Process, tuple[int, ...]] = {}
+        self.ended: tuple[int, ...] = (0, 0, 0, 0, 0, 0)
+
+
 class _Pulse:
-    """What a member's earlier processes did, and how its network stood when it began."""
+    """How a member's network stood when it began, and the past of it or of each of its ranks."""
 
     def __init__(self, network: tuple[int, int]) -> None:
         self.network = network
         self.next = 0.0
-        self.living: dict[Process, tuple[int, ...]] = {}
-        self.ended: tuple[int, ...] = (0, 0, 0, 0, 0, 0)
+        self.past = _Past()
+        self.pasts: dict[int, _Past] = {}
+        self.ranks = Ranks()
 
 
 class Pulses:
@@ -43,7 +56,10 @@ class Pulses:
         if now < pulse.next:
             return False
         pulse.next = now + INTERVAL
-        self._samples.append(self._measure(member, processes, pulse))
+        if starts_ranks(member):
+            self._samples += self._measure_ranks(member, processes, pulse)
+        else:
+            self._samples.append(self._measure(member, processes, pulse))
         del self._samples[:-MOST_KEPT]
         return True
 
@@ -59,13 +75,15 @@ class Pulses:
 
     def _measure(self, member: Member, processes: MemberProcesses, pulse: _Pulse) -> UsageSample:
         usage = self._sampler.usage(processes)
-        user, system, *storage = _add_up(processes, pulse)
-        received, sent = network(processes.main.pid)
+        user, system, *storage = _add_up(processes.known, pulse.past)
         ticks = user + system
         # The sampler has the better total; how it divides is known from the living alone.
         share = user / ticks if ticks else 1.0
+        job, attempt, rank = member.key
         return UsageSample(
-            *member.key,
+            job,
+            attempt,
+            rank,
             at=self._chance.now(),
             cpu=usage.cpu_seconds,
             user=usage.cpu_seconds * share,
@@ -73,24 +91,57 @@ class Pulses:
             memory=int(usage.memory_mb * (1 << 20)),
             peak_memory=int(usage.peak_memory_mb * (1 << 20)),
             resident=sum(resident(process.pid) for process in processes.known),
-            read=storage[2],
-            written=storage[3],
-            reads=storage[0],
-            writes=storage[1],
-            received=max(0, received - pulse.network[0]),
-            sent=max(0, sent - pulse.network[1]),
+            **_storage_of(storage),
+            **_traffic(processes, pulse),
             started_at=member.started_at or 0.0,
         )
 
+    def _measure_ranks(
+        self, member: Member, processes: MemberProcesses, pulse: _Pulse
+    ) -> Iterable[UsageSample]:
+        """Measure each rank by itself: what one mpirun started works for several members."""
+        job, attempt, _ = member.key
+        for rank, stats in sorted(pulse.ranks.divide(member, processes.known).items()):
+            past = pulse.pasts.setdefault(rank, _Past())
+            user, system, *storage = _add_up({stat.process for stat in stats}, past)
+            memory = sum(map(proportional, stats))
+            past.peak = max(past.peak, memory)
+            yield UsageSample(
+                job,
+                attempt,
+                rank,
+                at=self._chance.now(),
+                cpu=(user + system) / TICKS_A_SECOND,
+                user=user / TICKS_A_SECOND,
+                system=system / TICKS_A_SECOND,
+                memory=memory,
+                peak_memory=past.peak,
+                resident=sum(stat.resident_pages for stat in stats) * PAGE_SIZE,
+                **_storage_of(storage),
+                **_traffic(processes, pulse),
+                started_at=member.started_at or 0.0,
+            )
 
-def _add_up(processes: MemberProcesses, pulse: _Pulse) -> tuple[int, ...]:
+
+def _storage_of(found: Sequence[int]) -> dict[str, int]:
+    reads, writes, read, written = found
+    return {"read": read, "written": written, "reads": reads, "writes": writes}
+
+
+def _traffic(processes: MemberProcesses, pulse: _Pulse) -> dict[str, int]:
+    received, sent = network(processes.main.pid)
+    before = pulse.network
+    return {"received": max(0, received - before[0]), "sent": max(0, sent - before[1])}
+
+
+def _add_up(known: Collection[Process], past: _Past) -> tuple[int, ...]:
     """Return ticks of user and system, reads, writes, bytes read and written, of the whole tree."""
-    living = {process: _activity(process.pid) for process in processes.known}
-    for process, last in pulse.living.items():
+    living = {process: _activity(process.pid) for process in known}
+    for process, last in past.living.items():
         if process not in living:
-            pulse.ended = _sum(pulse.ended, last)
-    pulse.living = living
-    total: tuple[int, ...] = pulse.ended
+            past.ended = _sum(past.ended, last)
+    past.living = living
+    total: tuple[int, ...] = past.ended
     for activity in living.values():
         total = _sum(total, activity)
     return total

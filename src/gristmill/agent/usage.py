@@ -107,7 +107,7 @@ class Sampler:
             if self._monotonic() < record.next_exact_look:
                 return
             before = self._spent()
-            resident = sum(_proportional(stat) for stat in stats)
+            resident = sum(proportional(stat) for stat in stats)
             cost = self._spent() - before
             record.next_exact_look = self._monotonic() + cost / MOST_SHARE
         record.memory = resident
@@ -127,8 +127,11 @@ def _high_water(pid: int) -> int:
     return int(rest.split(None, 1)[0]) * 1024 if found else 0
 
 
-def _proportional(stat: Stat) -> int:
-    """Bytes held by a process, each shared page divided by its holders; RSS if not permitted."""
+def proportional(stat: Stat) -> int:
+    """Return the bytes a process holds, each shared page divided by its holders.
+
+    RSS where that is not permitted.
+    """
     try:
         rollup = read_file(f"/proc/{stat.process.pid}/smaps_rollup")
     except OSError:

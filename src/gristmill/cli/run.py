@@ -23,6 +23,10 @@ def run(
         float | None,
         typer.Option(parser=parse.duration, metavar="TIME", help="Limit, such as 30m or 1h."),
     ] = None,
+    bandwidth: Annotated[
+        float | None,
+        typer.Option(help="Mbit/s that each rank may send the others, where the node can."),
+    ] = None,
     restarts: Annotated[
         int, typer.Option(min=0, help="How often all ranks begin again after one has failed.")
     ] = 0,
@@ -65,6 +69,8 @@ def run(
         "retry": {"retries": restarts, "delay": 0.0},
         "env": parse.pairs(env, "--env"),
     }
+    if bandwidth is not None:
+        fields["bandwidth"] = bandwidth
     if goal is not None:
         fields["goal"] = {"text": goal}
     if image is not None:

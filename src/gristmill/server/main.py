@@ -269,6 +269,7 @@ class Server:
         command += ["--output-head", str(agent.output_head)]
         command += ["--output-tail", str(agent.output_tail)]
         command += ["--output-limit", f"{agent.output_limit}M"]
+        command += [] if agent.bandwidth else ["--no-bandwidth"]
         data = settings.data
         command += ["--data-workers", str(data.workers or 0)]
         command += ["--data-memory", f"{data.worker_memory}M"]

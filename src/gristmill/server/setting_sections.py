@@ -74,6 +74,15 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Declared(megabytes(1, 10**9), "16G", "output in megabytes after which a job is ended"),
     ]
+    bandwidth: Annotated[
+        bool,
+        Declared(
+            SWITCH,
+            "true",
+            "limit what ranks send each other where their job asks for it, in a network of their "
+            "own; needs root",
+        ),
+    ]
     grace: Annotated[
         float, Declared(seconds(0, 3600), "5s", "time between asking a job to end and forcing it")
     ]

@@ -56,9 +56,9 @@ class _Network:
 class Networks:
     """Brings members into their run's network and takes it down after the last of them."""
 
-    def __init__(self, helpers: MemberHelpers) -> None:
+    def __init__(self, helpers: MemberHelpers, *, wanted: bool = True) -> None:
         self._helpers = helpers
-        self._able = _is_able()
+        self._able = wanted and is_able()
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         self._networks: dict[tuple[int, int], _Network] = {}
 
@@ -143,7 +143,7 @@ async def _answer_of(descriptor: int) -> Made:
         transport.close()
 
 
-def _is_able() -> bool:
+def is_able() -> bool:
     """Whether a network can be made here; tried in a namespace that is gone at once."""
     if os.geteuid() != 0 or not all(map(shutil.which, _NEEDED)):
         return False

@@ -5,7 +5,9 @@ from functools import lru_cache
 
 from gristmill.dialects.mlbench.errors import detail
 from gristmill.dialects.mlbench.exchange import Scope, header
+from gristmill.dialects.mlbench.logins import Logins
 from gristmill.dialects.mlbench.settings import MlbenchSettings
+from gristmill.domain.clock import Chance
 from gristmill.domain.identity import READ, WRITE, Identity
 from gristmill.services.tokens import Tokens
 
@@ -14,30 +16,41 @@ NOT_FROM_HERE = (
     "without a token this interface answers clients on the server's own machine; "
     "the setting mlbench-access opens it"
 )
+FOREIGN = "a page of another site may not write here"
 
 
 class Access:
     """Checks callers; all that are let in act as the one configured user."""
 
-    def __init__(self, tokens: Tokens, settings: MlbenchSettings) -> None:
+    def __init__(self, tokens: Tokens, settings: MlbenchSettings, chance: Chance) -> None:
         self._tokens, self._rule = tokens, settings.access
+        self.logins = Logins(chance)
         self.user = Identity(user=settings.user)
 
     async def admit(self, scope: Scope, *, writing: bool) -> Identity:
         """Return whom the request acts for. Raises RefusedError, NotAuthenticatedError."""
         scheme, _, token = (header(scope, b"authorization") or "").partition(" ")
         if scheme.lower() == "bearer" and token:
-            who = await self._tokens.verify_bearer(token.strip())
-            needed = WRITE if writing else READ
-            if not who.may(needed):
-                raise detail(403, f"the token lacks the scope {needed!r}")
-            return self.user
+            return await self.holder_of(token.strip(), writing=writing)
+        known = self.logins.token_of(scope) if self._rule == "token" else None
+        if known is not None:
+            if writing and is_cross_site(scope):
+                raise detail(403, FOREIGN)
+            return await self.holder_of(known, writing=writing)
         if self._rule == "token":
             raise detail(401, TOKEN_NEEDED, (b"www-authenticate", b"Bearer"))
         if self._rule == "loopback" and not is_loopback(scope):
             raise detail(403, NOT_FROM_HERE)
-        if writing and _is_cross_site(scope):
-            raise detail(403, "a page of another site may not write here")
+        if writing and is_cross_site(scope):
+            raise detail(403, FOREIGN)
+        return self.user
+
+    async def holder_of(self, token: str, *, writing: bool) -> Identity:
+        """Return whom a token acts for. Raises RefusedError, NotAuthenticatedError."""
+        who = await self._tokens.verify_bearer(token)
+        needed = WRITE if writing else READ
+        if not who.may(needed):
+            raise detail(403, f"the token lacks the scope {needed!r}")
         return self.user
 
 
@@ -55,6 +68,6 @@ def _is_own(host: str) -> bool:
         return False
 
 
-def _is_cross_site(scope: Scope) -> bool:
+def is_cross_site(scope: Scope) -> bool:
     """Whether a browser says that a foreign page sends this; other clients say nothing."""
     return header(scope, b"sec-fetch-site") in {"cross-site", "same-site"}

@@ -56,7 +56,7 @@ class Mlbench:
     def __init__(self, house: House, settings: MlbenchSettings) -> None:
         self._house, self._settings = house, settings
         self._host = own_address()
-        self._access = Access(house.tokens, settings)
+        self._access = Access(house.tokens, settings, house.chance)
         self._runs = Runs(house, settings, self._host)
         self._site = Site(house, settings, self._access, self._runs, self._known_pods)
         metrics = Metrics(house, self._runs)

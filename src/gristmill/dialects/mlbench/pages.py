@@ -120,6 +120,26 @@ def run_page(home: str, run: dict[str, Any], names: Sequence[str]) -> Markup:
     )
 
 
+def login_page(home: str, wanted: str, wrong: str = "") -> Markup:
+    """Return the form that asks for a token. wanted: the page to go to, below home."""
+    token = tag(
+        "input", type="password", name="token", required=True, autofocus=True,
+        autocomplete="current-password", spellcheck="false",
+    )  # fmt: skip
+    form = tag(
+        "form",
+        tag("input", name="user", value="mlbench", autocomplete="username", hidden=True),
+        tag("label", "Token", token),
+        tag("small", "Made by an administrator with ", tag("code", "gristmill token create"), "."),
+        tag("input", type="hidden", name="next", value=wanted),
+        tag("p", wrong or None, id="problem", role="alert"),
+        tag("p", tag("button", "Log in")),
+        method="post",
+        action=f"{home}login",
+    )
+    return _page("Log in", home, form, page="login")
+
+
 def problem_page(home: str, status: int, text: str) -> Markup:
     """Return what is shown when there is nothing to show."""
     return _page(str(status), home, tag("p", text), page="problem")

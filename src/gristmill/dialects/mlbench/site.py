@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from gristmill.dialects.mlbench import pages
-from gristmill.dialects.mlbench.access import Access
-from gristmill.dialects.mlbench.errors import RefusedError, refusal
-from gristmill.dialects.mlbench.exchange import Receive, Scope, Send, answer
+from gristmill.dialects.mlbench.access import FOREIGN, Access, is_cross_site
+from gristmill.dialects.mlbench.bodies import FORM, mapping, parse_body, text
+from gristmill.dialects.mlbench.errors import ClientGoneError, RefusedError, detail, refusal
+from gristmill.dialects.mlbench.exchange import Exchange, Receive, Scope, Send, answer, header
+from gristmill.dialects.mlbench.logins import cookie
 from gristmill.dialects.mlbench.pods import Pod, source_of
 from gristmill.dialects.mlbench.runs import Runs
 from gristmill.dialects.mlbench.settings import MlbenchSettings
@@ -18,6 +21,7 @@ from gristmill.web.markup import Markup
 
 HTML = b"text/html; charset=utf-8"
 FOREVER = b"public, max-age=31536000, immutable"
+LOGIN = "login"
 NOTHING = "There is no such page."
 
 Pods = Callable[[Identity], AsyncIterator[Pod]]
@@ -33,9 +37,12 @@ class Site:
         self._house, self._settings, self._access = house, settings, access
         self._runs, self._pods = runs, pods
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; its path is below ``/mlbench``, or ``/runs…`` or ``/worker…``."""
         path, home = _place(scope)
+        if path == LOGIN:
+            await self._log_in(scope, receive, send, home)
+            return
         if scope["method"] not in {"GET", "HEAD"}:
             await _show(send, 405, pages.problem_page(home, 405, "Pages are only read."))
             return
@@ -45,18 +52,52 @@ class Site:
         if path.startswith("static/"):
             await self._send_asset(scope, send, home, path.removeprefix("static/"))
             return
-        await self._send_page(scope, send, home, path.strip("/"))
+        await self._send_page(scope, send, home, path)
 
     async def _send_page(self, scope: Scope, send: Send, home: str, path: str) -> None:
         try:
             who = await self._access.admit(scope, writing=False)
-            status, content = 200, await self._render(who, home, path)
-        except RefusedError as error:
-            status, content = error.status, _problem(home, error)
-        except GristmillError as error:
-            refused = refusal(error)
+            status, content = 200, await self._render(who, home, path.strip("/"))
+        except (RefusedError, GristmillError) as error:
+            refused = error if isinstance(error, RefusedError) else refusal(error)
+            if refused.status == 401 and header(scope, b"authorization") is None:
+                where = f"{home}{LOGIN}?{urlencode({'next': path})}"
+                await answer(send, 303, b"", [(b"location", where.encode())])
+                return
             status, content = refused.status, _problem(home, refused)
         await _show(send, status, content)
+
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send, home: str) -> None:
+        """Ask for a token, or take one and lead to the page that was wanted."""
+        try:
+            exchange = Exchange(scope, receive, send, LOGIN)
+            if scope["method"] != "POST":
+                await self._ask(scope, send, home, exchange.query.get("next", ""))
+                return
+            if is_cross_site(scope):
+                raise detail(403, FOREIGN)
+            kind, raw = await exchange.raw_body()
+            fields = mapping(parse_body(kind or FORM, raw))
+            wanted = text(fields, "next")
+            token = text(fields, "token").strip()
+            await self._access.holder_of(token, writing=False)
+        except ClientGoneError:
+            return
+        except (RefusedError, GristmillError) as error:
+            refused = error if isinstance(error, RefusedError) else refusal(error)
+            await _show(send, refused.status, pages.login_page(home, "", words_of(refused)))
+            return
+        handle = self._access.logins.open(token)
+        place = (b"location", _own_place(home, wanted))
+        await answer(send, 303, b"", [place, (b"set-cookie", cookie(scope, handle))])
+
+    async def _ask(self, scope: Scope, send: Send, home: str, wanted: str) -> None:
+        try:
+            await self._access.admit(scope, writing=False)
+        except (RefusedError, GristmillError):
+            await _show(send, 200, pages.login_page(home, wanted))
+        else:
+            await answer(send, 303, b"", [(b"location", _own_place(home, wanted))])
 
     async def _render(self, who: Identity, home: str, path: str) -> Markup:
         place, _, key = path.partition("/")
@@ -117,9 +158,19 @@ def _place(scope: Scope) -> tuple[str | None, str]:
     return below, f"{up}mlbench/"
 
 
-def _problem(home: str, error: RefusedError) -> Markup:
+def _own_place(home: str, wanted: str) -> bytes:
+    """Return the way to a page of ours, never to another site."""
+    return f"{home}{quote(wanted.lstrip('/'), safe='/%')}".encode()
+
+
+def words_of(error: RefusedError) -> str:
+    """Return what a refusal says."""
     body: dict[str, Any] = error.body
-    return pages.problem_page(home, error.status, str(body.get("message") or body.get("detail")))
+    return str(body.get("message") or body.get("detail"))
+
+
+def _problem(home: str, error: RefusedError) -> Markup:
+    return pages.problem_page(home, error.status, words_of(error))
 
 
 async def _show(send: Send, status: int, content: Markup) -> None:

@@ -25,6 +25,7 @@ function element(name, attributes = {}, ...children) {
 
 async function fetchJson(path) {
   const reply = await fetch(API + path, { headers: { Accept: "application/json" } });
+  if (reply.status === 401) location.reload(); // The login is over; the page asks for another.
   return reply.ok ? reply.json() : null;
 }
 
