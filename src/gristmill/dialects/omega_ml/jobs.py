@@ -48,11 +48,12 @@ class Jobs:
 
     async def get(self, call: Call) -> None:
         """Answer with a notebook and its runs."""
-        shown = await self._view(call.place, call.key.removesuffix(SUFFIX))
+        shown = await self.view(call.place, call.key.removesuffix(SUFFIX))
         shown.content = msgspec.Raw(await self._notebooks.content(call.place, shown.job))
         await call.reply(shown)
 
-    async def _view(self, place: Place, name: str) -> wire.JobView:
+    async def view(self, place: Place, name: str) -> wire.JobView:
+        """Return a notebook with its runs."""
         stored = await self._notebooks.get(place, name)
         return view(stored, await self._notebooks.runs(place, name))
 
@@ -72,7 +73,7 @@ class Jobs:
         await self._work.answer(call, task, note)
 
     async def _ran(self, done: Done) -> wire.JobView:
-        return await self._view(done.place, done.note.key)
+        return await self.view(done.place, done.note.key)
 
     async def result(self, call: Call) -> None:
         """Answer with the executed copy of a run."""

@@ -21,7 +21,9 @@ PREDICT = "predict"
 _EMPTY = frozenset({b"", b"{}", b"null", b'""', b"[]"})
 
 
-class _Answered(msgspec.Struct):
+class Answered(msgspec.Struct):
+    """What workers say of an action."""
+
     result: msgspec.Raw
 
 
@@ -166,5 +168,5 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
 async def _response(done: Done) -> wire.ActionReply:
     note, raw = done.note, msgspec.Raw(done.task.result)
     if note.action in ASKING:
-        raw = msgspec.json.decode(done.task.result, type=_Answered).result
+        raw = msgspec.json.decode(done.task.result, type=Answered).result
     return wire.ActionReply(note.datax, note.datay, raw, note.key, note.uri)
