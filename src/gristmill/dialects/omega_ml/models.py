@@ -15,6 +15,7 @@ from gristmill.dialects.omega_ml.work import Done, Work, encoded, note_of
 from gristmill.domain.dialect import Dialect
 from gristmill.services.data.models import ASKING
 from gristmill.services.data.models import Call as Action
+from gristmill.services.data.place import MODEL
 from gristmill.services.house import House
 
 PREDICT = "predict"
@@ -31,14 +32,13 @@ class Models:
     """Its handlers."""
 
     def __init__(self, house: House, work: Work) -> None:
+        self._core = house.data.core
         self._models, self._tasks, self._work = house.data.models, house.data.tasks, work
         work.builders["model"] = _response
 
     async def list(self, call: Call) -> None:
         """Answer with a page."""
-        found = await page(
-            call, lambda limit, offset: self._models.list(call.place, limit=limit, offset=offset)
-        )
+        found = await page(call, self._core, MODEL)
         listed = [
             wire.ModelListed(
                 wire.ModelCard(call.bucket, spaced(each.created), each.format, each.name),
