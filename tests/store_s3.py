@@ -61,13 +61,20 @@ class S3Store:
 
 @contextmanager
 def s3_store() -> Iterator[S3Store]:
-    """Start a store; skip the test where jobs cannot use one."""
-    if importlib.util.find_spec("moto") is None:
-        pytest.skip("moto is not installed")
+    """Start a store; skip the test where jobs cannot mount one."""
     if shutil.which("s3fs") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("s3fs or /dev/fuse is missing (run scripts/system-packages)")
     if os.geteuid() != 0:
         pytest.skip("overlays need root")
+    with s3_server() as store:
+        yield store
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Store]:
+    """Start a store for clients that mount nothing."""
+    if importlib.util.find_spec("moto") is None:
+        pytest.skip("moto is not installed")
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
         stdout=subprocess.DEVNULL,

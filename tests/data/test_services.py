@@ -112,6 +112,28 @@ def test_lists_have_pages_totals_and_no_hidden_names(play: Play) -> None:
     play(story)
 
 
+def test_names_follow_one_another_in_batches(play: Play) -> None:
+    async def story(barn: Barn) -> None:
+        wanted = ["B", "a", "a/b", "b", "é", "zz"]
+        for name in (*wanted, ".hidden"):
+            await barn.put(name, x=[1])
+        await barn.put("other", THERE, x=[1])
+        listed = await barn.data.datasets.list(HERE, limit=10)
+        seen: list[str] = []
+        while True:
+            after = seen[-1] if seen else ""
+            found = await barn.data.core.names(HERE, "dataset", after=after, limit=2)
+            seen += found
+            if len(found) < 2:
+                break
+        assert seen == [each.name for each in listed.objects]
+        assert sorted(seen) == sorted(wanted)
+        nobody = Place("nobody")
+        assert await barn.data.core.names(nobody, "dataset", after="", limit=2) == ()
+
+    play(story)
+
+
 def test_a_fit_makes_a_version_with_its_lineage(play: Play) -> None:
     async def story(barn: Barn) -> None:
         await _line(barn)

@@ -42,7 +42,9 @@ LIST, ITEM, ACTION = Form.LIST, Form.ITEM, Form.ACTION
         ("task/1", Target("task", ITEM, "1")),
         ("ping/", Target("ping", LIST)),
         ("ping/x", None),
-        ("service/x", None),
+        ("service/x", Target("service", ITEM, "x")),
+        ("service/a/b/predict/", Target("service", ACTION, "a/b", "predict")),
+        ("service/", None),
         ("", None),
     ],
 )

@@ -32,10 +32,10 @@ NATIVE_PREFIXES = ("/v1", "/v2", "/metrics", "/healthz", "/readyz")
 OMEGA_ML_PREFIXES = (
     "/omega-ml",
     "/swagger.json",
-    *(f"/api/{page}" for page in ("doc", "docs", "redoc")),
+    *(f"/api/{page}" for page in ("doc", "docs", "redoc", "service")),
     *(
         f"/api/v1/{resource}"
-        for resource in ("dataset", "model", "job", "script", "config", "task", "ping")
+        for resource in ("dataset", "model", "job", "script", "service", "config", "task", "ping")
     ),
 )
 

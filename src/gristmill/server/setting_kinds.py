@@ -14,6 +14,7 @@ from gristmill.domain.units import parse_duration, parse_size_mb
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _URL = re.compile(r"https?://[^\s?#@/]+(/[^\s?#]*)?")
+_STORE = re.compile(r"[a-z][a-z0-9+.-]*://[^\s?#@]+")
 _MAIL_ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
 BETWEEN = ";"
 """Between the values of a setting that may have several."""
@@ -127,6 +128,13 @@ def _parse_url(text: str) -> str:
     plain = text.strip().rstrip("/")
     if plain and not _URL.fullmatch(plain):
         raise InvalidInputError("it is not an http or https URL without a query")
+    return plain
+
+
+def _parse_store(text: str) -> str:
+    plain = text.strip().rstrip("/")
+    if plain and not _STORE.fullmatch(plain):
+        raise InvalidInputError("it is not SCHEME://PLACE")
     return plain
 
 
@@ -244,4 +252,5 @@ LISTEN = Kind("HOST:PORT or off", parse_listen)
 TIMEZONE = Kind("a time zone such as UTC or Europe/Amsterdam", _parse_timezone)
 DATABASE = Kind("sqlite:///PATH or postgresql://…", _parse_database)
 URL = Kind("a URL such as https://mill.example", _parse_url)
+STORE = Kind("a store such as s3://bucket/prefix", _parse_store)
 MAIL_ADDRESS = Kind("a mail address", _parse_mail_address)

@@ -12,6 +12,7 @@ from gristmill.server.setting_kinds import (
     FOLDER,
     LISTEN,
     PATTERNS,
+    STORE,
     SWITCH,
     TEXT,
     TIMEZONE,
@@ -278,9 +279,9 @@ class DataSection(msgspec.Struct, frozen=True, kw_only=True):
     url: Annotated[
         str,
         Declared(
-            or_word("", WORD),
+            STORE,
             "",
-            "where they are kept, such as s3://bucket/prefix; otherwise blobs/data in the home",
+            "where tables, models and notebooks are kept; otherwise blobs/data in the home",
         ),
     ]
     workers: Annotated[

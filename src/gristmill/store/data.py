@@ -105,6 +105,12 @@ def list_objects(
     return [NamedRow._make((*row[:3], _decode(row[3]), *row[4:])) for row in rows]
 
 
+def list_names(tx: Transaction, place: Place, kind: str, *, after: str, limit: int) -> list[str]:
+    """Return the next names of objects that are not hidden; after: '' for the first ones."""
+    words = {"owner": place.owner, "bucket": place.bucket, "kind": kind}
+    return [row[0] for row in tx.all("list_data_names", **words, after=after, limit=limit)]
+
+
 def count_objects(tx: Transaction, place: Place, kind: str) -> int:
     """Return how many objects are not hidden, from a counter."""
     row = tx.one("get_data_count", owner=place.owner, bucket=place.bucket, kind=kind)

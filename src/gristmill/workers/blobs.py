@@ -10,6 +10,8 @@ from typing import IO, Any, Protocol
 
 from gristmill.workers.refusals import missing
 
+S3 = "s3://"
+
 
 class Blobs(Protocol):
     """A store of immutable files; paths are relative, made by the server."""
@@ -80,9 +82,12 @@ class RemoteBlobs:
     """Objects below a URL such as ``s3://bucket/prefix``; one is there whole or not at all."""
 
     def __init__(self, url: str) -> None:
-        import fsspec
+        if url.startswith(S3):
+            self._system, self._root = _s3(), url.removeprefix(S3)
+        else:
+            import fsspec
 
-        self._system, self._root = fsspec.core.url_to_fs(url)
+            self._system, self._root = fsspec.core.url_to_fs(url)
 
     def _place(self, path: str) -> str:
         return f"{self._root.rstrip('/')}/{path}"
@@ -111,6 +116,27 @@ class RemoteBlobs:
             self._system.rm_file(self._place(path))
         except FileNotFoundError:
             return
+
+
+def _s3() -> Any:
+    """Return S3, or what is compatible with it at AWS_ENDPOINT_URL, through Arrow's own client.
+
+    Credentials and the region are found as the tools of AWS find them.
+    """
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import S3FileSystem
+
+    options: dict[str, Any] = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if endpoint:
+        scheme, _, host = endpoint.rpartition("://")
+        options.update(endpoint_override=host.rstrip("/"), scheme=scheme or "https")
+        # Without a region the client would ask AWS for the bucket's.
+        region = region or "us-east-1"
+    if region:
+        options["region"] = region
+    return ArrowFSWrapper(S3FileSystem(**options))
 
 
 _known: dict[str, Blobs] = {}

@@ -22,6 +22,10 @@ from gristmill.workers.task_folder import read_question, write_answer, write_ref
 from gristmill.workers.wire import Header
 
 MARK = ".complete"
+STATUSES = range(400, 600)
+"""What a script may raise beside its message: ``raise ValueError("not here", 404)``."""
+
+LONGEST_MESSAGE = 20_000
 
 
 def environment_of(header: Header) -> Path:
@@ -105,7 +109,7 @@ def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]
         )
     except Exception as error:
         traceback.print_exc()
-        raise RefusedError(f"{type(error).__name__}: {error}"[:2000], "script") from error
+        raise _refusal(error) from error
     ended = time.time()
     return {
         "result": result,
@@ -115,6 +119,25 @@ def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]
         "args": [given],
         "kwargs": header["kwargs"],
     }
+
+
+def _refusal(error: Exception) -> RefusedError:
+    """Return why a script failed: raised with a message and a status, both are told."""
+    match error.args:
+        case (said, int(code)) if not isinstance(code, bool) and code in STATUSES:
+            told = {"code": code, "said": _shown(said)}
+            text = said if isinstance(said, str) else json.dumps(told["said"])
+            return RefusedError(text[:2000], "script", told=told)
+    return RefusedError(f"{type(error).__name__}: {error}"[:2000], "script")
+
+
+def _shown(said: Any) -> Any:
+    """Return a message as JSON can show it."""
+    try:
+        text = json.dumps(said, allow_nan=False)
+    except (TypeError, ValueError):
+        return str(said)[:LONGEST_MESSAGE]
+    return said if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
 
 
 def main(words: list[str]) -> int:

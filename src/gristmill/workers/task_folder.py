@@ -31,5 +31,5 @@ def write_answer(folder: Path, header: Header, body: bytes) -> None:
 
 def write_refusal(folder: Path, error: RefusedError) -> None:
     """Keep why it was not done."""
-    header = {"refused": error.kind, "message": str(error), "field": error.field}
+    header = {"refused": error.kind, "message": str(error), "field": error.field, **error.told}
     write_answer(folder, header, str(error).encode())

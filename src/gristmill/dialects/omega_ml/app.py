@@ -23,6 +23,7 @@ from gristmill.dialects.omega_ml.pages import Pages
 from gristmill.dialects.omega_ml.profiles import error_status
 from gristmill.dialects.omega_ml.rules import Rules
 from gristmill.dialects.omega_ml.scripts import Scripts
+from gristmill.dialects.omega_ml.services import Services
 from gristmill.dialects.omega_ml.settings import OmegaSettings
 from gristmill.dialects.omega_ml.table import OPERATIONS, Operation
 from gristmill.dialects.omega_ml.work import Work
@@ -32,8 +33,11 @@ from gristmill.services.house import House
 
 MOUNT = "/omega-ml"
 ROOT = "/api/v1/"
-IMPLIED = "model.get"
-"""Its rule depends on its parameters, so it asks for itself."""
+SERVICE = "/api/service/"
+"""Another path of the resource ``service``."""
+
+IMPLIED = frozenset({"model.get", "service.run"})
+"""Their rules depend on parameters or on what is found, so they ask for themselves."""
 
 CREATE = "create"
 NOBODY = Identity(user="", scopes=frozenset())
@@ -82,10 +86,13 @@ class OmegaMl:
         await exchange.reply(error.body, status, *error.headers)
 
     async def _route(self, exchange: Exchange) -> None:
-        if not exchange.path.startswith(ROOT):
+        below = exchange.path.removeprefix(ROOT)
+        if exchange.path.startswith(SERVICE):
+            below = f"service/{exchange.path.removeprefix(SERVICE)}"
+        elif not exchange.path.startswith(ROOT):
             await self._pages.answer(exchange)
             return
-        target = resolve(exchange.path.removeprefix(ROOT))
+        target = resolve(below)
         if target is None:
             raise nothing_at(exchange.path)
         operation = self._operation(exchange, target)
@@ -95,7 +102,7 @@ class OmegaMl:
             exchange, operation, target.key, who, place, self._access.bucket_name(place),
             self._rules, self._settings.profile,
         )  # fmt: skip
-        if operation.rule and target.form is not Form.LIST and operation.handler != IMPLIED:
+        if operation.rule and target.form is not Form.LIST and operation.handler not in IMPLIED:
             call.check_rules(target.key)
         elif operation.rule:
             self._rules.check_resource(operation.resource)
@@ -129,6 +136,7 @@ def _handlers(house: House, settings: OmegaSettings) -> dict[str, Handler]:
     work = Work(house, settings.patience)
     datasets, models = Datasets(house), Models(house, work)
     jobs, scripts = Jobs(house, work), Scripts(house, work)
+    services = Services(house, work, jobs)
     return {
         "dataset.list": datasets.list,
         "dataset.create": datasets.create,
@@ -155,6 +163,8 @@ def _handlers(house: House, settings: OmegaSettings) -> dict[str, Handler]:
         "script.write": scripts.write,
         "script.delete": scripts.delete,
         "script.run": scripts.run,
+        "service.run": services.run,
+        "service.doc": services.doc,
         "task.result": work.result,
         "task.status": work.status,
         "task.revoke": work.revoke,

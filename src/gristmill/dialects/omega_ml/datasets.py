@@ -7,7 +7,7 @@ from gristmill.dialects.omega_ml.exchange import decode
 from gristmill.dialects.omega_ml.paging import page
 from gristmill.dialects.omega_ml.table import ROWS
 from gristmill.services.data.datasets import Query
-from gristmill.services.data.place import Stored, split_projection
+from gristmill.services.data.place import DATASET, Stored, split_projection
 from gristmill.services.house import House
 
 OPERATIONS = frozenset(
@@ -21,13 +21,12 @@ class Datasets:
     """Its handlers."""
 
     def __init__(self, house: House) -> None:
+        self._core = house.data.core
         self._datasets = house.data.datasets
 
     async def list(self, call: Call) -> None:
         """Answer with a page."""
-        found = await page(
-            call, lambda limit, offset: self._datasets.list(call.place, limit=limit, offset=offset)
-        )
+        found = await page(call, self._core, DATASET)
         listed = [_listed(each) for each in found.objects]
         await call.reply(wire.DatasetPage(found.meta, listed))
 

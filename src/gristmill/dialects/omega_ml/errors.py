@@ -34,7 +34,7 @@ _HEADERS: dict[int, tuple[tuple[bytes, bytes], ...]] = {
 
 
 class RefusedError(Exception):
-    """The answer is a status and a JSON object.
+    """The answer is a status and a JSON object, or what a script of the client's raised.
 
     fixed: whether the status is the same in every profile.
     """
@@ -42,7 +42,7 @@ class RefusedError(Exception):
     def __init__(
         self,
         status: int,
-        body: dict[str, Any],
+        body: dict[str, Any] | list[Any],
         headers: tuple[tuple[bytes, bytes], ...] = (),
         *,
         fixed: bool = False,

@@ -15,7 +15,7 @@ from gristmill.dialects.omega_ml.work import Done, Work, encoded, note_of
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import NotFoundError
 from gristmill.services.data.notebooks import Run
-from gristmill.services.data.place import Place, Stored
+from gristmill.services.data.place import NOTEBOOK, Place, Stored
 from gristmill.services.house import House
 
 RESULTS = "results/"
@@ -25,15 +25,13 @@ class Jobs:
     """Its handlers."""
 
     def __init__(self, house: House, work: Work) -> None:
+        self._core = house.data.core
         self._notebooks, self._tasks, self._work = house.data.notebooks, house.data.tasks, work
         work.builders["job"] = self._ran
 
     async def list(self, call: Call) -> None:
         """Answer with a page."""
-        found = await page(
-            call,
-            lambda limit, offset: self._notebooks.list(call.place, limit=limit, offset=offset),
-        )
+        found = await page(call, self._core, NOTEBOOK)
         listed = [
             view(each, await self._notebooks.runs(call.place, each.name)) for each in found.objects
         ]
@@ -48,11 +46,12 @@ class Jobs:
 
     async def get(self, call: Call) -> None:
         """Answer with a notebook and its runs."""
-        shown = await self._view(call.place, call.key.removesuffix(SUFFIX))
+        shown = await self.view(call.place, call.key.removesuffix(SUFFIX))
         shown.content = msgspec.Raw(await self._notebooks.content(call.place, shown.job))
         await call.reply(shown)
 
-    async def _view(self, place: Place, name: str) -> wire.JobView:
+    async def view(self, place: Place, name: str) -> wire.JobView:
+        """Return a notebook with its runs."""
         stored = await self._notebooks.get(place, name)
         return view(stored, await self._notebooks.runs(place, name))
 
@@ -72,7 +71,7 @@ class Jobs:
         await self._work.answer(call, task, note)
 
     async def _ran(self, done: Done) -> wire.JobView:
-        return await self._view(done.place, done.note.key)
+        return await self.view(done.place, done.note.key)
 
     async def result(self, call: Call) -> None:
         """Answer with the executed copy of a run."""

@@ -26,14 +26,17 @@ class Target(NamedTuple):
     word: str = ""
 
 
+ASKED = ("predict", "predict_proba", "decision_function", "transform", "score")
+"""Actions of models that change nothing."""
+
 ACTIONS: dict[str, frozenset[str]] = {
     "dataset": frozenset(),
     "model": frozenset(
-        {"metadata", "versions", "fit", "partial_fit", "predict", "predict_proba",
-         "decision_function", "transform", "score", "fit_transform", "gridsearch"}
+        {"metadata", "versions", "fit", "partial_fit", "fit_transform", "gridsearch", *ASKED}
     ),
     "job": frozenset({"run"}),
     "script": frozenset({"run"}),
+    "service": frozenset({*ASKED, "run", "doc"}),
     "task": frozenset({"result", "status"}),
     "config": frozenset(),
     "ping": frozenset(),
@@ -41,7 +44,7 @@ ACTIONS: dict[str, frozenset[str]] = {
 PREFIXES: dict[str, frozenset[str]] = {"job": frozenset({"results", "export"})}
 """Words that stand before the key."""
 
-KEYLESS = frozenset({"config", "ping"})
+KEYLESS, LISTLESS = frozenset({"config", "ping"}), frozenset({"service"})
 
 
 def resolve(path: str) -> Target | None:
@@ -52,7 +55,7 @@ def resolve(path: str) -> Target | None:
     if words is None or (rest and resource in KEYLESS):
         return None
     if not rest:
-        return Target(resource, Form.LIST)
+        return None if resource in LISTLESS else Target(resource, Form.LIST)
     first, _, below = rest.partition("/")
     if below and first in PREFIXES.get(resource, ()):
         return Target(resource, Form.ACTION, below, first)
@@ -78,10 +81,10 @@ def spellings(resource: str, key: str) -> list[str]:
     plain = key
     if resource == "dataset" and key.endswith("]"):
         plain = key.partition("[")[0]
-    elif resource == "model":
+    elif resource in {"model", "service"}:
         plain = key.rstrip("^").partition("@")[0]
-    elif resource == "job":
-        plain = key.removesuffix(SUFFIX)
+    if resource in {"job", "service"}:
+        plain = plain.removesuffix(SUFFIX)
     return [plain, key]
 
 

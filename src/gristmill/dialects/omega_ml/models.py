@@ -15,13 +15,16 @@ from gristmill.dialects.omega_ml.work import Done, Work, encoded, note_of
 from gristmill.domain.dialect import Dialect
 from gristmill.services.data.models import ASKING
 from gristmill.services.data.models import Call as Action
+from gristmill.services.data.place import MODEL
 from gristmill.services.house import House
 
 PREDICT = "predict"
 _EMPTY = frozenset({b"", b"{}", b"null", b'""', b"[]"})
 
 
-class _Answered(msgspec.Struct):
+class Answered(msgspec.Struct):
+    """What workers say of an action."""
+
     result: msgspec.Raw
 
 
@@ -29,14 +32,13 @@ class Models:
     """Its handlers."""
 
     def __init__(self, house: House, work: Work) -> None:
+        self._core = house.data.core
         self._models, self._tasks, self._work = house.data.models, house.data.tasks, work
         work.builders["model"] = _response
 
     async def list(self, call: Call) -> None:
         """Answer with a page."""
-        found = await page(
-            call, lambda limit, offset: self._models.list(call.place, limit=limit, offset=offset)
-        )
+        found = await page(call, self._core, MODEL)
         listed = [
             wire.ModelListed(
                 wire.ModelCard(call.bucket, spaced(each.created), each.format, each.name),
@@ -166,5 +168,5 @@ def _parsed(name: str, text: str, kind: Any) -> Any:
 async def _response(done: Done) -> wire.ActionReply:
     note, raw = done.note, msgspec.Raw(done.task.result)
     if note.action in ASKING:
-        raw = msgspec.json.decode(done.task.result, type=_Answered).result
+        raw = msgspec.json.decode(done.task.result, type=Answered).result
     return wire.ActionReply(note.datax, note.datay, raw, note.key, note.uri)

@@ -1,18 +1,17 @@
 """Lists: a page of what serve rules let a client see."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gristmill.dialects.omega_ml.calls import Call
 from gristmill.dialects.omega_ml.keys import spellings
 from gristmill.dialects.omega_ml.wire import Meta
-from gristmill.services.data.place import Listing, Stored
+from gristmill.domain.errors import NotFoundError
+from gristmill.services.data.core import DataCore
+from gristmill.services.data.place import Stored
 
 USUAL, MOST = 20, 1000
-
-Lister = Callable[[int, int], Awaitable[Listing]]
-"""Given limit and offset."""
 
 
 class Page(NamedTuple):
@@ -22,14 +21,19 @@ class Page(NamedTuple):
     objects: list[Stored]
 
 
-async def page(call: Call, lister: Lister) -> Page:
+async def page(call: Call, core: DataCore, kind: str) -> Page:
     """Return the page a client asks for, by name. Raises RefusedError."""
     limit, offset = window(call)
     if call.rules.open:
-        found = await lister(limit, offset)
+        found = await core.list(call.place, kind, limit, offset)
         return Page(meta(call, limit, offset, found.total), found.objects)
-    seen = await _seen(call, lister)
-    return Page(meta(call, limit, offset, len(seen)), seen[offset : offset + limit])
+    shown, total = await _readable(call, core, kind, limit, offset)
+    objects = []
+    for name in shown:
+        # What is deleted meanwhile is no more on the page.
+        with contextlib.suppress(NotFoundError):
+            objects.append(await core.get(call.place, kind, name))
+    return Page(meta(call, limit, offset, total), objects)
 
 
 def window(call: Call) -> tuple[int, int]:
@@ -39,20 +43,25 @@ def window(call: Call) -> tuple[int, int]:
     return limit, call.number("offset") or 0
 
 
-async def _seen(call: Call, lister: Lister) -> list[Stored]:
-    """Return all objects that may be read; how many there are is not known without looking."""
-    resource, seen, offset = call.operation.resource, list[Stored](), 0
+async def _readable(
+    call: Call, core: DataCore, kind: str, limit: int, offset: int
+) -> tuple[list[str], int]:
+    """Return which names are on the page, and how many may be read at all.
+
+    That is not known without looking at each; they are looked at in batches, names alone.
+    """
+    resource, shown, total, after = call.operation.resource, list[str](), 0, ""
     call.rules.check_resource(resource)
     while True:
-        found = await lister(MOST, offset)
-        seen += [
-            each
-            for each in found.objects
-            if call.rules.passes(resource, spellings(resource, each.name), call.operation.rule)
-        ]
-        offset += len(found.objects)
-        if len(found.objects) < MOST:
-            return seen
+        names = await core.names(call.place, kind, after=after, limit=MOST)
+        for name in names:
+            if call.rules.passes(resource, spellings(resource, name), call.operation.rule):
+                if offset <= total < offset + limit:
+                    shown.append(name)
+                total += 1
+        if len(names) < MOST:
+            return shown, total
+        after = names[-1]
 
 
 def meta(call: Call, limit: int, offset: int, total: int) -> Meta:

@@ -16,7 +16,7 @@ from gristmill.dialects.omega_ml.keys import check_new
 from gristmill.dialects.omega_ml.paging import page
 from gristmill.dialects.omega_ml.work import Done, Work, encoded, note_of
 from gristmill.domain.dialect import Dialect
-from gristmill.services.data.place import Stored
+from gristmill.services.data.place import SCRIPT, Stored
 from gristmill.services.house import House
 
 ARCHIVES = frozenset(
@@ -31,14 +31,13 @@ class Scripts:
     """Its handlers."""
 
     def __init__(self, house: House, work: Work) -> None:
+        self._core = house.data.core
         self._scripts, self._tasks, self._work = house.data.scripts, house.data.tasks, work
         work.builders["script"] = _response
 
     async def list(self, call: Call) -> None:
         """Answer with a page."""
-        found = await page(
-            call, lambda limit, offset: self._scripts.list(call.place, limit=limit, offset=offset)
-        )
+        found = await page(call, self._core, SCRIPT)
         listed = [_listed(call, each) for each in found.objects]
         await call.reply(wire.ScriptPage(found.meta, listed))
 

@@ -1,7 +1,9 @@
 """The API document in Swagger 2.0, made from the table that requests are routed by."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,8 +28,35 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 def swagger(base: str, profile: str) -> Json:
     """Return the document. base: the path that all others are below."""
+    return _document(base, OPERATIONS, profile)
+
+
+def service_document(mount: str, key: str, words: Sequence[str], profile: str) -> Json:
+    """Return the document of one service. words: actions that it has."""
+    operations = [
+        each
+        for each in OPERATIONS
+        if each.resource == "service" and each.word in {"", "doc", *words}
+    ]
+    made = _document(f"{mount}/api", operations, profile)
+    made["info"]["title"] = key
+    made["paths"] = {
+        path.replace("{name}", quote(key, safe="/")).rstrip("/"): {
+            method: _without_path(each) for method, each in methods.items()
+        }
+        for path, methods in made["paths"].items()
+    }
+    return made
+
+
+def _without_path(operation: Json) -> Json:
+    parameters = [each for each in operation["parameters"] if each["in"] != "path"]
+    return {**operation, "parameters": parameters}
+
+
+def _document(base: str, operations: Sequence[Operation], profile: str) -> Json:
     paths: dict[str, Json] = {}
-    for each in OPERATIONS:
+    for each in operations:
         paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, profile)
     return {
         "swagger": "2.0",
@@ -48,9 +77,9 @@ def swagger(base: str, profile: str) -> Json:
             }
         },
         "security": [{"Credential": []}],
-        "tags": [{"name": name} for name in dict.fromkeys(each.resource for each in OPERATIONS)],
+        "tags": [{"name": name} for name in dict.fromkeys(each.resource for each in operations)],
         "paths": paths,
-        "definitions": _definitions(),
+        "definitions": _definitions(operations),
     }
 
 
@@ -114,9 +143,9 @@ def _responses(operation: Operation, profile: str) -> Json:
     return found
 
 
-def _definitions() -> Json:
+def _definitions(operations: Sequence[Operation]) -> Json:
     shapes = [wire.Message, wire.InvalidPayload, wire.Accepted]
-    shapes += [shape for each in OPERATIONS for shape in (each.reply, each.body) if shape]
+    shapes += [shape for each in operations for shape in (each.reply, each.body) if shape]
     unique = list(dict.fromkeys(shapes))
     _, found = msgspec.json.schema_components(unique, ref_template=_REF)
     return {name: _older(schema) for name, schema in found.items()}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from gristmill.dialects.omega_ml import wire
-from gristmill.dialects.omega_ml.keys import PREFIXES, Form
+from gristmill.dialects.omega_ml.keys import ASKED, PREFIXES, Form
 from gristmill.dialects.omega_ml.profiles import Outcome
 
 Shape = type[msgspec.Struct]
@@ -116,7 +116,7 @@ def _models() -> list[Operation]:
         Operation("GET", kind, ACTION, "versions", "metadata", READ, "model.versions",
                   "List the versions of a model", wire.VersionPage, None, PAGE),
     ]  # fmt: skip
-    for word in ("predict", "predict_proba", "decision_function", "transform", "score"):
+    for word in ASKED:
         for method, outcome in (("PUT", CHANGED), ("GET", READ)):
             found.append(
                 Operation(method, kind, ACTION, word, word, outcome, "model.ask",
@@ -186,6 +186,24 @@ def _scripts() -> list[Operation]:
     ]  # fmt: skip
 
 
+def _services() -> list[Operation]:
+    kind = "service"
+    found = [
+        Operation(method, kind, form, word, word or method.lower(), outcome, "service.run",
+                  f"{words} a stored model, script or notebook; the answer is the bare result",
+                  None, None, (_DATAX, _DATAY, _ASYNC), asynchronous=True)
+        for form, word, words in (
+            (ITEM, "", "Call"),
+            *((ACTION, word, f"Call {word} of") for word in (*ASKED, "run")),
+        )
+        for method, outcome in (("GET", READ), ("POST", RAN), ("PUT", CHANGED),
+                                ("DELETE", CHANGED))
+    ]  # fmt: skip
+    doc = Operation("GET", kind, ACTION, "doc", "doc", READ, "service.doc",
+                    "The API document of one service", None)  # fmt: skip
+    return [*found, doc]
+
+
 def _others() -> list[Operation]:
     return [
         Operation("GET", "task", ACTION, "result", "", READ, "task.result", "A task's result",
@@ -204,5 +222,5 @@ def _others() -> list[Operation]:
 
 
 OPERATIONS: tuple[Operation, ...] = (
-    *_datasets(), *_models(), *_jobs(), *_scripts(), *_others(),
+    *_datasets(), *_models(), *_jobs(), *_scripts(), *_services(), *_others(),
 )  # fmt: skip

@@ -23,6 +23,9 @@ _STATUSES = {
     JobState.LOST: "FAILURE",
 }
 _RETRY, _PENDING = "RETRY", "PENDING"
+SERVICE = "service"
+"""The resource of which a script may choose the status of a refusal."""
+
 LOST = "the agent that works on it is silent; if it comes back, so does the task"
 
 
@@ -79,7 +82,7 @@ class Work:
         if task.ended is None:
             await self._accept(call, task, note)
             return
-        check(task)
+        check(task, note)
         await call.reply(await self._response(call.place, task, note, later=False))
 
     async def _accept(self, call: Call, task: DataTask, note: Note) -> None:
@@ -112,7 +115,8 @@ class Work:
             return
         if status != "SUCCESS":
             body = {"response": None, "status": status, "task_id": task.id}
-            raise RefusedError(400, {**body, "message": _reason(task)})
+            code = {"code": task.detail["code"]} if "code" in task.detail else {}
+            raise RefusedError(400, {**body, "message": _reason(task), **code})
         response = await self._response(call.place, task, note, later=True)
         await call.reply(wire.TaskReply(response, status, task.id))
 
@@ -127,10 +131,14 @@ class Work:
         await call.reply(_status(await self._tasks.revoke(call.who, call.place, call.key)))
 
 
-def check(task: DataTask) -> None:
+def check(task: DataTask, note: Note) -> None:
     """Refuse in the place of a task that failed. Raises RefusedError."""
     if task.state is JobState.COMPLETE:
         return
+    if "code" in task.detail and note.resource == SERVICE:
+        said = task.detail["said"]
+        body = said if isinstance(said, dict | list) else {"message": said}
+        raise RefusedError(task.detail["code"], body, fixed=True)
     if task.refused:
         raise refused(400, task.message)
     if task.state is JobState.CANCELLED:

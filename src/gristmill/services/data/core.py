@@ -117,6 +117,18 @@ class DataCore:
 
         return await self.queue.database.read(work)
 
+    async def names(self, place: Place, kind: str, *, after: str, limit: int) -> Sequence[str]:
+        """Return the next names of what is not hidden, in order; after: '' for the first ones."""
+        check_bucket(place.bucket)
+
+        def work(tx: Transaction) -> Sequence[str]:
+            where = self.place(tx, place)
+            if where is None:
+                return ()
+            return store.list_names(tx, where, kind, after=after, limit=limit)
+
+        return await self.queue.database.read(work)
+
     async def blob(self, path: str, making: Awaitable[T]) -> T:
         """Have a blob made at path; whatever goes wrong, what was written is swept away."""
         now = self.queue.chance.now()

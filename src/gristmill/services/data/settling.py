@@ -53,6 +53,8 @@ class Settling:
             self._apply(tx, row, head, answer)
         else:
             self._undo(tx, row)
+            if answer is not None and "code" in answer:
+                _note(tx, row, code=answer["code"], said=answer["said"])
         message = "" if done else _message(head, answer)
         now = self._core.queue.chance.now()
         store.close_task(
@@ -120,9 +122,12 @@ class Settling:
         )  # fmt: skip
         store.insert_run(tx, row.object, made)
         store.keep_blob(tx, row.effect["path"])
-        tx.run(
-            "set_data_task_effect", id=row.id, effect=store.encode({**row.effect, "stamp": stamp})
-        )
+        _note(tx, row, stamp=stamp)
+
+
+def _note(tx: Transaction, row: store.TaskRow, **more: object) -> None:
+    """Keep what is to be told of a task."""
+    tx.run("set_data_task_effect", id=row.id, effect=store.encode({**row.effect, **more}))
 
 
 def _header(folder: Path) -> Header | None:

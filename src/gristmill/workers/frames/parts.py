@@ -47,8 +47,8 @@ def write_part(blobs: Blobs, path: str, table: Any) -> Part:
 
 
 def _rows_of_a_group(table: Any) -> int:
-    fitting: int = table.num_rows * GROUP_BYTES // max(1, table.nbytes)
-    return max(1, min(ROW_GROUP, fitting))
+    rows: int = table.num_rows * GROUP_BYTES // max(1, table.nbytes)
+    return max(1, min(ROW_GROUP, rows))
 
 
 def _texts_of(table: Any) -> list[str]:
