@@ -225,7 +225,12 @@ print(roots.pid)
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_can_do_it_too() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY], capture_output=True, text=True, check=False
+        [sys.executable, "-c", AS_NOBODY],
+        capture_output=True,
+        text=True,
+        check=False,
+        # Other tests of this process may have left another folder as the current one.
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
     os.kill(int(done.stdout), signal.SIGKILL)

@@ -151,6 +151,7 @@ def test_people_start_what_has_no_first_run(server: RunningServer) -> None:
 
     assert say("next", "hourly") == (0, "", "never: see gristmill schedule start\n")
     assert "see gristmill schedule start" in say("show", "hourly")[1]
+    assert say("list")[1].splitlines()[1].endswith("never")
     assert say("log", "hourly")[2].endswith("has returned yet\n")
     code, said, _ = say("start", "hourly")
     assert (code, said.startswith("run ")) == (0, True)

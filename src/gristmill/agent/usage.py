@@ -19,6 +19,9 @@ USUAL_PAUSE = 1.0
 MOST_SHARE = 0.02
 """Share of one core that sampling may take; it slows down rather than take more."""
 
+MOST_ASKED = 8
+"""Processes of a member whose own peaks are asked for, parents before children."""
+
 _MB = 1 << 20
 
 
@@ -111,10 +114,9 @@ class Sampler:
             cost = self._spent() - before
             record.next_exact_look = self._monotonic() + cost / MOST_SHARE
         record.memory = resident
-        if len(stats) == 1:
-            # Of a single process the kernel knows the peak between two looks too.
-            resident = max(resident, _high_water(stats[0].process.pid))
-        record.peak = max(record.peak, resident)
+        # Of each process the kernel knows the peak between two looks too.
+        peaks = (_high_water(stat.process.pid) for stat in stats[:MOST_ASKED])
+        record.peak = max(record.peak, resident, *peaks)
 
 
 def _high_water(pid: int) -> int:

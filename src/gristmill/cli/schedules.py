@@ -194,13 +194,14 @@ def _say(session: Session, schedule: "Schedule") -> None:
 
 
 def _row(glance: "ScheduleGlance") -> tuple[object, ...]:
+    rhythm = _rhythm(glance.every, glance.cron)
     return (
         glance.id,
         f"{glance.project}/{glance.name}",
         glance.pool,
-        _rhythm(glance.every, glance.cron),
+        rhythm,
         "on" if glance.active else "held up" if glance.enabled else "off",
-        glance.due and _time(glance.due),
+        _time(glance.due) if glance.due else "never" if rhythm else None,
     )
 
 
