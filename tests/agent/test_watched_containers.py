@@ -17,11 +17,13 @@ from gristmill.domain.resources import Resources
 from gristmill.protocol.messages import Finished
 from tests.agent.workshop import Workshop, run_jobs
 from tests.containers.service import Service, podman_service
+from tests.e2e.harness import short_folder
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with podman_service(tmp_path_factory.mktemp("podman")) as made:
+def service() -> Iterator[Service]:
+    # Podman takes no long paths.
+    with short_folder() as folder, podman_service(folder) as made:
         yield made
 
 
