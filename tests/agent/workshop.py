@@ -71,7 +71,6 @@ class Workshop:
         questions: LocalQuestions | None = None,
     ) -> None:
         set_subreaper()
-        self._folder = os.getcwd()
         chance = Chance()
         self.home = home
         self.changed = asyncio.Event()
@@ -139,8 +138,6 @@ class Workshop:
         self.journal.close()
         self.cgroups.close()
         set_subreaper(on=False)
-        # Where it is cheap to, the agent spawns by going to the member's folder itself.
-        os.chdir(self._folder)
 
     def lease(self, spec: JobSpec, *, shape: int = 1) -> Lease:
         """Return a lease of a new job."""
