@@ -117,7 +117,7 @@ def python(script: str, *words: str) -> str:
 def test_a_rank_sends_no_faster_than_it_may(tmp_path: Path) -> None:
     command = python(STREAM.replace("'", '"'), str(SENT))
     first, second = run_ranks(tmp_path, JobSpec(command=command, distributed=True, bandwidth=RATE))
-    assert (first.succeeded, second.succeeded) == (True, True), first.stderr
+    assert (first.succeeded, second.succeeded) == (True, True), (first, second)
     peer, seconds = said(first)
     assert peer == rank_address(1)
     burst = max(SHORTEST_BURST, RATE * 1e6 / 8 * 0.02)
@@ -140,7 +140,7 @@ def test_servers_of_this_machine_are_reached_by_their_address_and_the_web_by_a_p
             },
         )
         for end in run_ranks(tmp_path, spec):
-            assert end.succeeded, end.stderr
+            assert end.succeeded, end
             assert said(end) == [f"127.0.0.1:{near}", "/api", f"127.0.0.9:{far}", "/a?b=c"]
 
 

@@ -20,14 +20,17 @@ from gristmill.dialects.mlbench.translate import (
     write_metadata,
     write_run,
 )
+from gristmill.dialects.mlbench.zips import OFFICIAL
 from gristmill.domain.bandwidth import ENFORCED, LABEL, rank_address
 from gristmill.domain.clock import Chance
 from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import ConflictError, NotFoundError
 from gristmill.domain.identity import Identity
+from gristmill.domain.metrics import source_of_job
 from gristmill.domain.state import TERMINAL, JobState
 from gristmill.protocol.messages import Stream
 from gristmill.services.house import House
+from gristmill.services.metrics.reader import Wanted
 from gristmill.services.queue.submit import Submission
 from gristmill.services.queue.views import MOST_A_PAGE, AttemptView, JobFilter, Listed
 
@@ -164,6 +167,7 @@ class Runs:
                 "stdout": self._notes(run, len(attempts))
                 + await self._lines(who, run, Stream.STDOUT),
                 "stderr": await self._lines(who, run, Stream.STDERR),
+                "result": await self._result(who, run),
             }
         return output | write_metadata(run, self._settings, attempts, hosts, limited=limited)
 
@@ -185,6 +189,13 @@ class Runs:
             if attempt.agent_id in nodes:
                 hosts[attempt.rank] = nodes[attempt.agent_id].address
         return hosts, False
+
+    async def _result(self, who: Identity, run: Run) -> str | None:
+        """Return the sentence that the first rank posts at the end, None before it did."""
+        wanted = Wanted(name=OFFICIAL, last=1)
+        found = await self._house.metrics.reader.read(who, source_of_job(run.id), wanted)
+        points = found.get(OFFICIAL)
+        return points[-1].value if points else None
 
     def _notes(self, run: Run, started: int) -> list[str]:
         """Return the lines about the run's progress, which come before its output."""
