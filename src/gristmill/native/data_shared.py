@@ -115,5 +115,5 @@ def task_reply(task: DataTask) -> Response[wire.DataTaskView]:
     if task.state is JobState.COMPLETE:
         return Response(task_view(task), status_code=200, media_type=JSON)
     if task.refused:
-        raise InvalidInputError(task.message, "data")
+        raise InvalidInputError(task.message, task.detail.get("field") or "data")
     raise ConflictError(f"task {task.id} is {task.state.word}: {task.message}")
