@@ -224,13 +224,13 @@ def _runs(server: RunningServer) -> list[Any]:
 
 
 def _kernels(server: RunningServer) -> list[int]:
-    """Return the kernels that jobs of this server have started."""
-    mark = str(server.home).encode()
+    """Return the kernels that work in folders of this server."""
     found = []
     for pid in all_pids():
         try:
             words = read_file(f"/proc/{pid}/cmdline")
-            if b"ipykernel" in words and mark in read_file(f"/proc/{pid}/environ"):
+            folder = os.readlink(f"/proc/{pid}/cwd")
+            if b"ipykernel" in words and folder.startswith(str(server.home)):
                 found.append(pid)
         except OSError:
             continue
