@@ -88,6 +88,8 @@ def _tables(door: Door, server: PrivateServer, sizes: Sizes) -> list[Figure]:
     }
     body = msgspec.json.encode(document)
     path = "/v1/datasets/bench"
+    # The first question starts the workers.
+    door.ask("PUT", path, msgspec.json.encode({"data": {"a": [1]}}))
     write = _rounds(
         lambda: door.ask("PUT", path, body), lambda: pd.read_json(io.StringIO(text)), times
     )
@@ -169,7 +171,7 @@ def _added(door: Door, sizes: Sizes, rows: int) -> Figure:
 
 
 def _many_rows(door: Door, sizes: Sizes) -> list[Figure]:
-    """Ask of many rows: of a stored table, and in the body of the call."""
+    """Ask of many rows: of a stored table; and in the body of the call, which must be parsed."""
     rows = sizes.predicted
     data: Any = {"data": {"x": [number % 10 for number in range(rows)]}, "append": False}
     door.ask("PUT", "/v1/datasets/many", msgspec.json.encode(data))
@@ -177,9 +179,9 @@ def _many_rows(door: Door, sizes: Sizes) -> list[Figure]:
     model.fit(_table_of(10), np.arange(10))
     frame, figures = _table_of(rows), []
     path = "/v1/models/forest/predict"
-    for what, address, body in (
-        ("of a stored table", f"{path}?datax=many", b""),
-        ("in the body", path, _inline(rows)),
+    for what, address, body, goal in (
+        ("of a stored table", f"{path}?datax=many", b"", MANY_ROWS_GOAL),
+        ("in the body", path, _inline(rows), None),
     ):
         _warm(door, address, body)
         pair = _rounds(
@@ -191,7 +193,8 @@ def _many_rows(door: Door, sizes: Sizes) -> list[Figure]:
             Figure(
                 f"predict {rows:,} rows {what}, forest of 50", _ms(median(pair.ours)),
                 f"the estimator: {_ms(median(pair.theirs))}", pair.span,
-                f"under {MANY_ROWS_GOAL:g}", pair.ratio < MANY_ROWS_GOAL,
+                "" if goal is None else f"under {goal:g}",
+                None if goal is None else pair.ratio < goal,
             )
         )  # fmt: skip
     return figures

@@ -192,3 +192,46 @@ def test_a_task_is_not_done_twice(start: Start) -> None:
     server.request("POST", "/v1/jobs/retry", json={"ids": [job, done["job"]]})
     server.request("GET", f"/v1/jobs/{job}/wait?timeout=20")
     assert len(_versions(server)) == versions
+
+
+def test_a_notebook_whose_agent_dies_leaves_no_run_and_no_kernel(start: Start) -> None:
+    server = start()
+    mark, go = server.home.parent / "mark", server.home.parent / "go"
+    code = f"import os, time\nopen({str(mark)!r}, 'w').close()\n"
+    code += f"while not os.path.exists({str(go)!r}):\n    time.sleep(0.05)"
+    assert server.request("PUT", "/v1/notebooks/n", json={"code": code}).status_code == 200
+    before = set(_blobs(server))
+    task = server.request("POST", "/v1/notebooks/n/run?wait=0").json()["id"]
+    eventually(mark.exists, what="the cell to run")
+    assert _kernels(server)
+    server.kill9_agent()
+    done = _ended(server, task)
+    assert (done["state"], done["run"]) == ("buried", None)
+    assert done["message"]
+    assert _runs(server) == []
+    eventually(lambda: not _kernels(server), what="the kernel's end")
+    eventually(lambda: set(_blobs(server)) == before, what="what was half written to be swept")
+    go.touch()
+    again = server.request("POST", "/v1/notebooks/n/run").json()
+    assert again["state"] == "complete"
+    assert [run["run"] for run in _runs(server)] == [again["run"]]
+
+
+def _runs(server: RunningServer) -> list[Any]:
+    found = server.request("GET", "/v1/notebooks/n/runs").json()["runs"]
+    assert isinstance(found, list)
+    return found
+
+
+def _kernels(server: RunningServer) -> list[int]:
+    """Return the kernels that work in folders of this server."""
+    found = []
+    for pid in all_pids():
+        try:
+            words = read_file(f"/proc/{pid}/cmdline")
+            folder = os.readlink(f"/proc/{pid}/cwd")
+            if b"ipykernel" in words and folder.startswith(str(server.home)):
+                found.append(pid)
+        except OSError:
+            continue
+    return found

@@ -99,6 +99,8 @@ def test_a_model_over_http(api: httpx2.Client, line: str) -> None:
         ("fit", {"params": {"datax": "x", "datay": "y", "tag": "no/tag"}}, "tag"),
         ("partial_fit", {"params": {"datax": "x", "classes": "["}}, "classes"),
         ("fit", {"params": {"datax": "x[x"}}, "datax"),
+        ("fit", {"params": {"datax": "x[nope]", "datay": "y"}}, "columns"),
+        ("gridsearch", {"params": {"datax": "x", "datay": "y"}}, "parameters"),
     ],
 )
 def test_bad_calls_name_the_field(

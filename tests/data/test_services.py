@@ -87,7 +87,7 @@ def test_owners_and_buckets_are_worlds_of_their_own(play: Play) -> None:
         await barn.data.datasets.delete(bucket, "t")
         with pytest.raises(NotFoundError):
             await _rows(barn, "t", bucket)
-        assert (await barn.data.datasets.list(THERE, limit=10)).total == 1
+        assert (await barn.data.core.list(THERE, "dataset", 10, 0)).total == 1
         await _line(barn)
         task = await barn.data.tasks.model(ANN, HERE, "m", FIT)
         for place in (THERE, bucket):
@@ -103,11 +103,11 @@ def test_lists_have_pages_totals_and_no_hidden_names(play: Play) -> None:
     async def story(barn: Barn) -> None:
         for name in ("b", "a", ".hidden", "_too", "c/d"):
             await barn.put(name, x=[1])
-        page = await barn.data.datasets.list(HERE, limit=2, offset=1)
+        page = await barn.data.core.list(HERE, "dataset", 2, 1)
         assert ([each.name for each in page.objects], page.total) == (["b", "c/d"], 3)
         await barn.data.datasets.delete(HERE, ".hidden")
         await barn.data.datasets.delete(HERE, "b")
-        assert (await barn.data.datasets.list(HERE, limit=2)).total == 2
+        assert (await barn.data.core.list(HERE, "dataset", 2, 0)).total == 2
 
     play(story)
 
@@ -118,7 +118,7 @@ def test_names_follow_one_another_in_batches(play: Play) -> None:
         for name in (*wanted, ".hidden"):
             await barn.put(name, x=[1])
         await barn.put("other", THERE, x=[1])
-        listed = await barn.data.datasets.list(HERE, limit=10)
+        listed = await barn.data.core.list(HERE, "dataset", 10, 0)
         seen: list[str] = []
         while True:
             after = seen[-1] if seen else ""

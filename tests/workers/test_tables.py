@@ -325,6 +325,43 @@ def test_replacing_with_nothing_keeps_the_columns(tmp_path: Path) -> None:
     assert shelf.write({"data": {}})["changed"] is False
 
 
+@pytest.mark.parametrize("data", [{}, []])
+def test_replacing_with_nothing_at_all_keeps_the_columns_too(tmp_path: Path, data: Any) -> None:
+    shelf = _shelf(tmp_path, x=[1], s=["a"])
+    orient = "records" if data == [] else "dict"
+    made = shelf.write({"data": data, "append": False, "orient": orient})
+    assert len(made["dropped"]) == 1
+    reply = shelf.read(orient="list")
+    assert (reply["data"], reply["dtypes"]) == ({"x": [], "s": []}, {"x": "int64", "s": "object"})
+    shelf.write({"data": {"x": [2.5]}})
+    assert shelf.read(orient="list")["data"] == {"x": [2.5], "s": [None]}
+
+
+@pytest.mark.parametrize(
+    ("given", "values", "kind", "shown"),
+    [
+        ("RangeIndex", [0, 1], "Int64Index", [0, 1]),
+        ("UInt64Index", [7, 8], "Int64Index", [7, 8]),
+        ("Float64Index", [0.5, 1], "Float64Index", [0.5, 1.0]),
+        ("DatetimeIndex", [86_400_000, 0], "DatetimeIndex",
+         ["1970-01-02T00:00:00", "1970-01-01T00:00:00"]),
+        ("DatetimeIndex", ["2024-01-01", "2024-01-02T03:00:00"], "DatetimeIndex",
+         ["2024-01-01T00:00:00", "2024-01-02T03:00:00"]),
+        ("TimedeltaIndex", [1, 2], "TimedeltaIndex", [1_000_000, 2_000_000]),
+        ("Index", ["a", None], "Index", ["a", None]),
+        ("MultiIndex", [["a", 1], ["b", 2]], "MultiIndex", [["a", 1], ["b", 2]]),
+    ],
+)  # fmt: skip
+def test_labels_of_every_kind(
+    tmp_path: Path, given: str, values: list[Any], kind: str, shown: list[Any]
+) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.write({"data": {"x": [1, 2]}, "index": {"type": given, "values": values}})
+    index = shelf.read()["index"]
+    assert (index["type"], index["values"]) == (kind, shown)
+    assert ("names" in index) is (kind == "MultiIndex")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -13,8 +13,9 @@ from gristmill.domain.identity import Identity
 from gristmill.domain.state import JobState
 from gristmill.native import data_wire as wire
 from gristmill.services.data.models import Version
-from gristmill.services.data.place import Listing, Place, Stored, check_bucket
+from gristmill.services.data.place import Place, Stored, check_bucket
 from gristmill.services.data.tasks import DataTask
+from gristmill.services.house import House
 
 NO_LIMIT = 1 << 40
 """Bytes of a body; the server's setting max_body comes first."""
@@ -78,9 +79,12 @@ def view(stored: Stored) -> wire.DataView:
     )  # fmt: skip
 
 
-def page(listing: Listing, offset: int) -> wire.DataList:
-    """Show a page of objects."""
-    return wire.DataList([view(each) for each in listing.objects], listing.total, offset)
+async def listing(
+    house: House, who: Identity, kind: str, bucket: str, limit: int, offset: int
+) -> wire.DataList:
+    """Show a page of the caller's objects of a kind, by name. Raises InvalidInputError."""
+    found = await house.data.core.list(place_of(who, bucket), kind, limit, offset)
+    return wire.DataList([view(each) for each in found.objects], found.total, offset)
 
 
 def version_view(version: Version) -> wire.VersionView:
@@ -104,15 +108,19 @@ def task_view(task: DataTask) -> wire.DataTaskView:
     )  # fmt: skip
 
 
-def task_reply(task: DataTask) -> Response[wire.DataTaskView]:
-    """Show a task that was waited for: 202 while it goes on; a failure is an error.
+async def task_reply(
+    house: House, place: Place, task: DataTask, wait: float
+) -> Response[wire.DataTaskView]:
+    """Show a task after its end or after wait seconds: 202 while it goes on.
 
-    Raises InvalidInputError, ConflictError.
+    Raises what it failed for: InvalidInputError, ConflictError.
     """
-    if task.ended is None:
+    if wait > 0:
+        task = await house.data.tasks.wait(place, task.id, wait)
+    if wait <= 0 or task.ended is None:
         return Response(task_view(task), status_code=202, media_type=JSON)
     if task.state is JobState.COMPLETE:
         return Response(task_view(task), status_code=200, media_type=JSON)
     if task.refused:
-        raise InvalidInputError(task.message, "data")
+        raise InvalidInputError(task.message, task.detail.get("field") or "data")
     raise ConflictError(f"task {task.id} is {task.state.word}: {task.message}")

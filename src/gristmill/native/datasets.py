@@ -14,15 +14,15 @@ from gristmill.native.data_shared import (
     Key,
     Limit,
     Offset,
+    listing,
     moment,
-    page,
     place_of,
     split_key,
     written,
 )
 from gristmill.native.parameters import AnyRequest
 from gristmill.services.data.datasets import TABLE, Query
-from gristmill.services.data.place import Stored, split_projection
+from gristmill.services.data.place import DATASET, Stored, split_projection
 
 ROWS = "rows"
 
@@ -43,8 +43,7 @@ class DatasetRoutes(Controller):
         offset: Offset = 0,
     ) -> wire.DataList:
         """Return a page by name."""
-        place = place_of(reader, bucket)
-        return page(await house.data.datasets.list(place, limit=limit, offset=offset), offset)
+        return await listing(house, reader, DATASET, bucket, limit, offset)
 
     @get("/{key:path}", summary="A table, or with /rows behind its name its rows")
     async def read(

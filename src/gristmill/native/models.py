@@ -16,17 +16,17 @@ from gristmill.native.data_shared import (
     Limit,
     Offset,
     Wait,
-    page,
+    listing,
     place_of,
     split_key,
     task_reply,
-    task_view,
     version_view,
     view,
     written,
 )
 from gristmill.native.parameters import AnyRequest
 from gristmill.services.data.models import ASKING, CHANGING, Call
+from gristmill.services.data.place import MODEL
 
 VERSIONS, TAG = "versions", "tag"
 Source = Annotated[
@@ -54,8 +54,7 @@ class ModelRoutes(Controller):
         offset: Offset = 0,
     ) -> wire.DataList:
         """Return a page by name."""
-        place = place_of(reader, bucket)
-        return page(await house.data.models.list(place, limit=limit, offset=offset), offset)
+        return await listing(house, reader, MODEL, bucket, limit, offset)
 
     @post(summary="Make a model", request_max_body_size=NO_LIMIT)
     async def create(
@@ -130,9 +129,7 @@ class ModelRoutes(Controller):
             extra = {"model": name, "datax": datax, "datay": datay}
             return written(await house.data.models.call(place, name, call, extra))
         task = await house.data.tasks.model(writer, place, name, call, tag=tag)
-        if wait <= 0:
-            return Response(task_view(task), status_code=202)
-        return task_reply(await house.data.tasks.wait(place, task.id, wait))
+        return await task_reply(house, place, task, wait)
 
     @delete("/{key:path}", summary="Delete a model")
     async def remove(self, house: TheHouse, writer: Caller, key: Key, bucket: Bucket = "") -> None:

@@ -15,8 +15,8 @@ from gristmill.native.data_shared import (
     Limit,
     Offset,
     Wait,
+    listing,
     moment,
-    page,
     place_of,
     split_key,
     task_reply,
@@ -25,6 +25,7 @@ from gristmill.native.data_shared import (
     written,
 )
 from gristmill.native.parameters import AnyRequest
+from gristmill.services.data.place import NOTEBOOK, SCRIPT
 
 ARCHIVES = (
     "application/gzip",
@@ -52,8 +53,7 @@ class NotebookRoutes(Controller):
         offset: Offset = 0,
     ) -> wire.DataList:
         """Return a page by name."""
-        place = place_of(reader, bucket)
-        return page(await house.data.notebooks.list(place, limit=limit, offset=offset), offset)
+        return await listing(house, reader, NOTEBOOK, bucket, limit, offset)
 
     @put("/{key:path}", summary="Store a notebook", request_max_body_size=NO_LIMIT)
     async def store(
@@ -96,9 +96,7 @@ class NotebookRoutes(Controller):
         if not action:
             raise NotFoundError(f"say what to do behind the name: {key}/run")
         task = await house.data.tasks.notebook(writer, place, name)
-        if wait <= 0:
-            return Response(task_view(task), status_code=202)
-        return task_reply(await house.data.tasks.wait(place, task.id, wait))
+        return await task_reply(house, place, task, wait)
 
     @delete("/{key:path}", summary="Delete a notebook")
     async def remove(self, house: TheHouse, writer: Caller, key: Key, bucket: Bucket = "") -> None:
@@ -122,8 +120,7 @@ class ScriptRoutes(Controller):
         offset: Offset = 0,
     ) -> wire.DataList:
         """Return a page by name."""
-        place = place_of(reader, bucket)
-        return page(await house.data.scripts.list(place, limit=limit, offset=offset), offset)
+        return await listing(house, reader, SCRIPT, bucket, limit, offset)
 
     @put("/{key:path}", summary="Store a script", request_max_body_size=NO_LIMIT)
     async def store(
@@ -169,9 +166,7 @@ class ScriptRoutes(Controller):
             raise NotFoundError(f"say what to do behind the name: {key}/run")
         body, keywords = await request.body(), dict(map(_pair, argument or ()))
         task = await house.data.tasks.script(writer, place, name, body, keywords)
-        if wait <= 0:
-            return Response(task_view(task), status_code=202)
-        return task_reply(await house.data.tasks.wait(place, task.id, wait))
+        return await task_reply(house, place, task, wait)
 
     @delete("/{key:path}", summary="Delete a script")
     async def remove(self, house: TheHouse, writer: Caller, key: Key, bucket: Bucket = "") -> None:

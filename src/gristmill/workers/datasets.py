@@ -43,11 +43,18 @@ def write(question: Frame) -> Frame:
             same = {"manifest": msgspec.to_builtins(base), "dropped": [], "changed": False}
             return Frame(same, b"")
         table, manifest = _arrange(rows, document, base)
+        if not manifest.columns and old is not None:
+            manifest = emptied(old)
     dropped = [part.path for part in old.parts] if fresh and old is not None else []
     dropped += _store(blobs, header["path"], table, manifest)
     return Frame(
         {"manifest": msgspec.to_builtins(manifest), "dropped": dropped, "changed": True}, b""
     )
+
+
+def emptied(old: Manifest) -> Manifest:
+    """Return a dataset without its rows, of which the columns stay."""
+    return msgspec.structs.replace(old, rows=0, parts=[])
 
 
 def _arrange(rows: Rows, document: Document, base: Manifest) -> tuple[Any, Manifest]:

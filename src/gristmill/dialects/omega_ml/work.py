@@ -26,6 +26,9 @@ _RETRY, _PENDING = "RETRY", "PENDING"
 SERVICE = "service"
 """The resource of which a script may choose the status of a refusal."""
 
+OF_SCRIPTS = "script"
+"""The field that workers blame for whatever a script raises; its own words are enough."""
+
 LOST = "the agent that works on it is silent; if it comes back, so does the task"
 
 
@@ -140,7 +143,7 @@ def check(task: DataTask, note: Note) -> None:
         body = said if isinstance(said, dict | list) else {"message": said}
         raise RefusedError(task.detail["code"], body, fixed=True)
     if task.refused:
-        raise refused(400, task.message)
+        raise refused(400, _reason(task))
     if task.state is JobState.CANCELLED:
         raise refused(400, f"task {task.id} was revoked")
     raise refused(500, f"task {task.id} failed: {task.message}")
@@ -156,7 +159,10 @@ def status_of(task: DataTask) -> str:
 def _reason(task: DataTask) -> str:
     if task.state is JobState.LOST:
         return LOST
-    return task.message or task.state.word
+    field = task.detail.get("field", "")
+    if not task.refused or field in {"", OF_SCRIPTS}:
+        return task.message or task.state.word
+    return f"{field}: {task.message}"
 
 
 def _status(task: DataTask) -> wire.TaskStatus:

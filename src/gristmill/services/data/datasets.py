@@ -7,7 +7,6 @@ from gristmill.domain.errors import InvalidInputError
 from gristmill.services.data.core import DataCore, stored
 from gristmill.services.data.place import (
     DATASET,
-    Listing,
     Place,
     Stored,
     check_bucket,
@@ -38,10 +37,6 @@ class Datasets:
 
     def __init__(self, core: DataCore) -> None:
         self._core = core
-
-    async def list(self, place: Place, *, limit: int, offset: int = 0) -> Listing:
-        """Return a page by name, without hidden ones."""
-        return await self._core.list(place, DATASET, limit, offset)
 
     async def get(self, place: Place, name: str) -> Stored:
         """Return what is known of a table. Raises NotFoundError."""

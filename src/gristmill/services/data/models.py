@@ -12,7 +12,6 @@ from gristmill.services.data.core import DataCore, stored
 from gristmill.services.data.datasets import Datasets
 from gristmill.services.data.place import (
     MODEL,
-    Listing,
     Place,
     Stored,
     check_bucket,
@@ -98,10 +97,6 @@ class Models:
 
     def __init__(self, core: DataCore, datasets: Datasets) -> None:
         self._core, self._datasets = core, datasets
-
-    async def list(self, place: Place, *, limit: int, offset: int = 0) -> Listing:
-        """Return a page by name, without hidden ones."""
-        return await self._core.list(place, MODEL, limit, offset)
 
     async def create(
         self, place: Place, name: str, body: bytes, *, tag: str | None = None

@@ -6,7 +6,6 @@ from gristmill.domain.errors import NotFoundError
 from gristmill.services.data.core import DataCore, stored
 from gristmill.services.data.place import (
     NOTEBOOK,
-    Listing,
     Place,
     Stored,
     check_bucket,
@@ -25,10 +24,6 @@ class Notebooks:
 
     def __init__(self, core: DataCore) -> None:
         self._core = core
-
-    async def list(self, place: Place, *, limit: int, offset: int = 0) -> Listing:
-        """Return a page by name, without hidden ones."""
-        return await self._core.list(place, NOTEBOOK, limit, offset)
 
     async def get(self, place: Place, name: str) -> Stored:
         """Return what is known of a notebook. Raises NotFoundError."""

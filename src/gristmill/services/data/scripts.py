@@ -4,7 +4,6 @@ from gristmill.services.data.core import DataCore
 from gristmill.services.data.notebooks import put_blob_object
 from gristmill.services.data.place import (
     SCRIPT,
-    Listing,
     Place,
     Stored,
     check_bucket,
@@ -21,10 +20,6 @@ class Scripts:
 
     def __init__(self, core: DataCore) -> None:
         self._core = core
-
-    async def list(self, place: Place, *, limit: int, offset: int = 0) -> Listing:
-        """Return a page by name, without hidden ones."""
-        return await self._core.list(place, SCRIPT, limit, offset)
 
     async def get(self, place: Place, name: str) -> Stored:
         """Return what is known of a script. Raises NotFoundError."""

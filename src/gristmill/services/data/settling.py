@@ -13,6 +13,9 @@ from gristmill.store.database import Transaction
 from gristmill.store.jobs import JobHead
 from gristmill.workers.wire import PREFIX, Header, unpack_header
 
+TOLD = ("field", "code", "said")
+"""What of a refusal stays with its task."""
+
 _FAILURES = {
     69: "no worker took the task",
     70: "the worker ended before it had an answer: out of memory, or killed",
@@ -53,8 +56,9 @@ class Settling:
             self._apply(tx, row, head, answer)
         else:
             self._undo(tx, row)
-            if answer is not None and "code" in answer:
-                _note(tx, row, code=answer["code"], said=answer["said"])
+            told = {key: answer[key] for key in TOLD if key in answer} if answer else {}
+            if told:
+                _note(tx, row, **told)
         message = "" if done else _message(head, answer)
         now = self._core.queue.chance.now()
         store.close_task(

@@ -12,8 +12,8 @@ from gristmill.workers.frames.texts import data_of, items, join, listed, repeate
 
 ORIENTS = ("dict", "columns", "list", "records", "index", "split", "tight")
 
-MOST_KEYS = 32
-"""Keys of so many pieces are kept for the next table, less than a megabyte each."""
+MOST_KEYS = 16
+"""Keys of so many pieces are kept for the next table; they take up to 1.3 megabytes each."""
 
 _encode = msgspec.json.Encoder().encode
 
