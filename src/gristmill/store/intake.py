@@ -27,6 +27,9 @@ HALF = 1 << 20
 WORTH = 0.5
 """Share of a sync's time that is waited for others to share it."""
 
+SLOW = 0.001
+"""Seconds from which a sync is worth waiting for others to share it."""
+
 LOOK = 0.0002
 """Seconds between two looks at who has come."""
 
@@ -156,6 +159,8 @@ class Intake:
 
         A quick disk is better used at once, and of a slow one a sync for each would be wasted.
         """
+        if self._sync <= SLOW:
+            return
         until = time.monotonic() + self._sync * WORTH
         while self._queue.qsize() + 1 < self._expected and time.monotonic() < until:
             time.sleep(LOOK)

@@ -2,11 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 MICRO = 1_000_000
 _LENGTH = len("2018-08-03T09:21:44.331823Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_FRACTION_AT = len("2018-08-03T09:21:44")
+_FIRST_SECOND = int((datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds())
+_LAST_SECOND = int((datetime.max.replace(microsecond=0, tzinfo=UTC) - _EPOCH).total_seconds())
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?)?\Z", re.ASCII
 )
@@ -14,11 +17,16 @@ _DATE = re.compile(
 
 def write(at: int) -> str:
     """Return the time with six digits of fraction, in UTC."""
-    try:
-        moment = _EPOCH + timedelta(microseconds=at)
-    except OverflowError:
-        moment = _LAST if at > 0 else _FIRST
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, micros = divmod(at, MICRO)
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        seconds, micros = (_LAST_SECOND, MICRO - 1) if at > 0 else (_FIRST_SECOND, 0)
+    return f"{_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """Return a time without its fraction: what comes together is often of the same second."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:_FRACTION_AT]
 
 
 def write_seconds(at: float | None) -> str | None:

@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from gristmill.domain.errors import NotFoundError
+from gristmill.domain.errors import NotFoundError, UnavailableError
 from gristmill.domain.identity import Identity
 from gristmill.domain.metrics import Point, group_size, job_of
 from gristmill.services.metrics.chunks import Window, pack, times, unpack, window
@@ -121,7 +122,9 @@ class MetricReader:
         return None if pieces is None else summarise(pieces, size)
 
     async def _all_series(self, who: Identity, source: str) -> list[tuple[int, str]]:
-        await self._recorder.flush()
+        # While nothing can be written, what was settled before can still be read.
+        with suppress(UnavailableError):
+            await self._recorder.flush()
         number = await self.find(who, source)
         if number is None:
             return []
