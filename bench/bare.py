@@ -1,15 +1,18 @@
-"""An endpoint on the server's own web stack that reads a request and stores nothing.
+"""Endpoints on the server's own web stack that read a request and store nothing.
 
-``python -m bench.bare`` prints its URL and serves until it is ended.
+``python -m bench.bare KIND`` prints the URL of one and serves until it is ended: a ``route`` of
+the framework that the server's routes are made with, or a ``callable`` without any framework.
 """
 
 import asyncio
+import sys
 
 import msgspec
 import uvloop
+from litestar import Litestar, post
 
 from gristmill.domain.clock import Chance
-from gristmill.server.asgi import Receive, Scope, Send
+from gristmill.server.asgi import App, Receive, Scope, Send
 from gristmill.server.guard import Guard
 from gristmill.server.limits import LimitRequests, RequestLimits
 from gristmill.server.listeners import Doors, Listeners
@@ -22,8 +25,24 @@ CONNECTIONS = ConnectionLimits(
 REQUESTS = RequestLimits(max_body=1 << 20, max_requests=100, body_timeout=60)
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
-    """Read the point and answer it back, as if it had been stored."""
+class Point(msgspec.Struct):
+    """What is posted."""
+
+    pod_name: str
+    name: str
+    value: str
+    cumulative: bool = False
+    metadata: str = ""
+
+
+@post("/api/metrics")
+async def route(data: Point) -> Point:
+    """Answer the point back, as if it had been stored."""
+    return data
+
+
+async def bare_callable(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+    """Do the same, with nothing in between."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -36,9 +55,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG0
     await send({"type": "http.response.body", "body": reply})
 
 
-async def serve() -> None:
+async def serve(kind: str) -> None:
     """Serve for ever."""
     chance = Chance()
+    app: App = Litestar([route], openapi_config=None) if kind == "route" else bare_callable  # type: ignore[assignment]
     guarded = Guard(LimitRequests(app, REQUESTS), chance)
     doors = Doors(http=Address("127.0.0.1", 0), https=None, certificate=None, socket=None)
     listeners = Listeners(guarded, doors, CONNECTIONS, chance)
@@ -48,4 +68,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(sys.argv[1]))

@@ -183,16 +183,24 @@ class Course:
 
     def _posting(self) -> list[Figure]:
         points = self._sizes.points
-        with self._server("points", ["--engine", "none"]) as server, bare_endpoint() as bare:
+        with (
+            self._server("points", ["--engine", "none"]) as server,
+            bare_endpoint("route") as route,
+            bare_endpoint("callable") as bare,
+        ):
             seen = self._rounds(
                 "points",
                 {
+                    "route": lambda: posting_rate(route, points),
                     "bare": lambda: posting_rate(bare, points),
                     "ours": lambda: posting_rate(server.http, points),
                 },
             )
         name = f"metric points, one a request, {CONNECTIONS} connections"
-        return [rate_figure(name, seen["ours"], seen["bare"], "storing nothing", POSTING_GOAL)]
+        return [
+            rate_figure(name, seen["ours"], seen["route"], "a route storing nothing", POSTING_GOAL),
+            rate_figure("the same", seen["ours"], seen["bare"], "no framework either", None),
+        ]
 
     def _summary(self) -> list[Figure]:
         points = self._sizes.summary

@@ -27,9 +27,9 @@ ANN = Identity(user="ann")
 
 
 @contextmanager
-def bare_endpoint() -> Iterator[str]:
-    """Run ``bench.bare``; yield its URL."""
-    words = [sys.executable, "-m", "bench.bare"]
+def bare_endpoint(kind: str) -> Iterator[str]:
+    """Run an endpoint of ``bench.bare``; yield its URL."""
+    words = [sys.executable, "-m", "bench.bare", kind]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
