@@ -119,6 +119,67 @@ def test_the_document_of_one_service(ready: Omega) -> None:
     assert "/service/s/run" in ready.ok("GET", "service/s/doc", 200)["paths"]
 
 
+ROWS = {"type": "array", "items": {"type": "object", "required": ["x"]}, "maxItems": 2}
+
+
+def test_schemas_that_are_linked(ready: Omega) -> None:
+    signature = {"X": ROWS, "Y": {"items": {"maximum": 10}}, "actions": {"GET": "score"}}
+    recipe = {"name": "bound", "pipeline": [["LinearRegression", {}]], "signature": signature}
+    ready.ok("POST", "model/", 201, json=recipe)
+    ready.ok("PUT", "model/bound/fit?datax=d[x]&datay=d[y]", 202)
+    assert ready.ok("POST", "service/bound", 201, json={"x": 3}) == [6.0]
+    assert ready.ok("GET", "service/bound/predict?datax=d[x]", 200) == [0.0, 2.0, 4.0]
+    for body in ([{"x": 1}] * 3, [{"z": 1}], [{"x": 6}]):
+        assert "ValidationError" in ready.refused("POST", "service/bound/predict", 400, json=body)
+    ready.ok("PUT", "model/bound/predict", 202, json={"data": [{"x": 6}]})
+    assert ready.ok("GET", "service/bound?datax=d[x]&datay=d[y]", 200) == {"data": 1.0}
+    assert ready.ok("GET", "service/bound/doc", 200)["definitions"]["X"] == ROWS
+
+
+def test_schemas_of_scripts(ready: Omega) -> None:
+    signature = {"X": {"type": "string", "pattern": "^a+$"}, "Y": {"minLength": 2}}
+    query = "service/bound-script?bare=1"
+    ready.ok("PUT", "script/bound-script", 202, json={"code": CODE, "signature": signature})
+    assert ready.ok("POST", query, 201, json="aa") == {"data": "aa"}
+    for value in ("b", 7, "a"):
+        assert "ValidationError" in ready.refused("POST", query, 400, json=value)
+    assert ready.ok("POST", "script/bound-script/run?bare=1", 201, json="b")["result"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("signature", "field"),
+    [
+        (7, "signature"),
+        ({"X": {"type": 7}}, "signature.X"),
+        ({"Y": {"patternProperties": {"(a+)+": {}}}}, "signature.Y"),
+        ({"Z": {}}, "signature"),
+        ({"actions": {"PATCH": "predict"}}, "signature.actions"),
+    ],
+)
+def test_signatures_that_are_none(ready: Omega, signature: object, field: str) -> None:
+    recipe = {"name": "nix", "pipeline": [["Ridge", {}]], "signature": signature}
+    assert field in ready.refused("POST", "model/", 400, json=recipe)
+    script = {"code": CODE, "signature": signature}
+    assert field in ready.refused("PUT", "script/nix", 400, json=script)
+    for path in ("model/nix", "script/nix"):
+        ready.refused("GET", path, 404)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "http://192.0.2.1/schema.json"},
+        {"$ref": "file:///etc/passwd"},
+        {"type": "array", "items": {"pattern": "(?=a)"}},
+    ],
+)
+def test_schemas_that_lead_nowhere(ready: Omega, schema: object) -> None:
+    body = {"code": CODE, "signature": {"X": schema}}
+    ready.ok("PUT", "script/nowhere", 202, json=body)
+    assert "ValidationError" in ready.refused("POST", "service/nowhere", 400, json=["a"])
+
+
 def test_rules_know_actions_and_methods(start: Start) -> None:
     rules = ("service/m/predict", "service/s/get", "(model|dataset|script)/.*/.*")
     server = start(*(word for rule in rules for word in ("--omega-rule", rule)))

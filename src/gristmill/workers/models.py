@@ -14,6 +14,7 @@ from gristmill.workers.datasets import load_frame
 from gristmill.workers.estimators import build, reads_text
 from gristmill.workers.frames.manifest import manifest_of
 from gristmill.workers.refusals import RefusedError
+from gristmill.workers.signatures import check, signature_of
 from gristmill.workers.vault import VAULT, pack
 from gristmill.workers.wire import Frame, Header
 
@@ -38,8 +39,10 @@ def create(question: Frame) -> Frame:
     """Store the unfitted estimator that the body describes."""
     estimator = build(question.body)
     data = pack(estimator)
+    signature = signature_of(question.body)
     size = blobs_at(question.header["root"]).write(question.header["path"], data)
-    return Frame({"size": size, "estimator": type(estimator).__name__}, b"")
+    made = {"size": size, "estimator": type(estimator).__name__, "signature": signature}
+    return Frame(made, b"")
 
 
 def ask(question: Frame) -> Frame:
@@ -49,6 +52,8 @@ def ask(question: Frame) -> Frame:
     method = _method(estimator, header["action"], ASKING)
     inputs = _Inputs(header, question.body, estimator)
     arguments = [inputs.x()]
+    if header.get("signature") and question.body.strip():
+        check(header["signature"], "X", msgspec.json.decode(question.body)["data"])
     if header["action"] == "score":
         y = inputs.y()
         if y is None:
@@ -57,6 +62,8 @@ def ask(question: Frame) -> Frame:
     result = run(method, *arguments)
     if header["tidy"] and header["action"] == "predict":
         result = tidied(result)
+    if header.get("signature"):
+        check(header["signature"], "Y", plain(result))
     return Frame({}, _encode({"result": _json(result), **header["extra"]}))
 
 

@@ -102,6 +102,7 @@ def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]
     Raises RefusedError with what the script raised.
     """
     given = json.loads(body) if body.strip() else {}
+    _check(header, "X", given)
     started = time.time()
     try:
         result = run(
@@ -111,6 +112,7 @@ def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]
         traceback.print_exc()
         raise _refusal(error) from error
     ended = time.time()
+    _check(header, "Y", result)
     return {
         "result": result,
         "runtimes": ended - started,
@@ -119,6 +121,13 @@ def call(run: Callable[..., Any], header: Header, body: bytes) -> dict[str, Any]
         "args": [given],
         "kwargs": header["kwargs"],
     }
+
+
+def _check(header: Header, part: str, value: Any) -> None:
+    if header.get("signature"):
+        from gristmill.workers.signatures import check
+
+        check(header["signature"], part, value)
 
 
 def _refusal(error: Exception) -> RefusedError:

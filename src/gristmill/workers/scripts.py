@@ -10,6 +10,7 @@ import msgspec
 
 from gristmill.workers.blobs import blobs_at
 from gristmill.workers.refusals import RefusedError, too_large
+from gristmill.workers.signatures import signature_of
 from gristmill.workers.wire import Frame
 
 LARGEST_UNPACKED = 256 << 20
@@ -26,11 +27,12 @@ class Given(msgspec.Struct):
 def put(question: Frame) -> Frame:
     """Store a script: source text, or a source distribution."""
     if question.header["archive"]:
-        data, form = _checked_archive(question.body), "sdist"
+        data, form, signature = _checked_archive(question.body), "sdist", None
     else:
         data, form = _checked_code(question.body), "code"
+        signature = signature_of(question.body)
     blobs_at(question.header["root"]).write(question.header["path"], data)
-    return Frame({"form": form, "size": len(data)}, b"")
+    return Frame({"form": form, "size": len(data), "signature": signature}, b"")
 
 
 def _checked_code(body: bytes) -> bytes:

@@ -17,7 +17,8 @@ CHALLENGE = (b"www-authenticate", b'ApiKey realm="omega-ml", Bearer')
 INVALID_PAYLOAD = "Input payload validation failed"
 PAYLOAD_FIELDS = frozenset(
     {"data", "dtypes", "orient", "index", "append", "name", "pipeline", "code", "content",
-     "columns", "shape", "parameters", "classes", "kind"}
+     "columns", "shape", "parameters", "classes", "kind",
+     "signature"}
 )  # fmt: skip
 """Where in a JSON body a value may stand; what is wrong elsewhere is told in the message."""
 

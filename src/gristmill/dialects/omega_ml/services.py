@@ -21,7 +21,7 @@ from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import NotFoundError
 from gristmill.services.data.models import ASKING
 from gristmill.services.data.models import Call as Action
-from gristmill.services.data.place import MODEL, NOTEBOOK, SCRIPT
+from gristmill.services.data.place import MODEL, NOTEBOOK, SCRIPT, Stored
 from gristmill.services.house import House
 
 PREDICT, RUN = "predict", "run"
@@ -38,8 +38,8 @@ class Services:
 
     async def run(self, call: Call) -> None:
         """Run what the name means."""
-        kind, rule = await self._meant(call)
-        word = call.operation.word or NATURAL[kind]
+        found, rule = await self._meant(call)
+        kind, word = found.kind, call.operation.word or natural(found, call.exchange.method)
         if (word in ASKING) is not (kind == MODEL):
             raise refused(400, f"a {kind} has no {word}: {call.key[:200]!r}")
         body = await call.exchange.body()
@@ -52,7 +52,7 @@ class Services:
             kwargs = {name: text for name, text in call.exchange.query if name not in RESERVED}
             task = await self._data.tasks.script(
                 call.who, call.place, call.key, bytes(given) or b"{}", kwargs, encoded(note),
-                Dialect.OMEGA_ML,
+                Dialect.OMEGA_ML, checked=True,
             )  # fmt: skip
         else:
             name = call.key.removesuffix(SUFFIX)
@@ -61,8 +61,8 @@ class Services:
             )
         await self._work.answer(call, task, note)
 
-    async def _meant(self, call: Call) -> tuple[str, str]:
-        """Return the kind of what is called, and the action by which a rule lets it through.
+    async def _meant(self, call: Call) -> tuple[Stored, str]:
+        """Return what is called, and the action by which a rule lets it through.
 
         Rules know a call by its action, and one that says none also by its method. Raises
         RefusedError, NotFoundError.
@@ -70,33 +70,30 @@ class Services:
         rule = call.operation.rule
         passes = call.rules.passes("service", spellings("service", call.key), rule)
         try:
-            kind = await self._found(call)
+            found = await self._found(call)
         except NotFoundError:
             if not passes:
                 call.check_rules(call.key)
             raise
         if not passes:
-            rule = call.operation.word or NATURAL[kind]
+            rule = call.operation.word or natural(found, call.exchange.method)
             call.check_rules(call.key, rule)
-        return kind, rule
+        return found, rule
 
-    async def _found(self, call: Call) -> str:
+    async def _found(self, call: Call) -> Stored:
         data, place, key = self._data, call.place, call.key
         with contextlib.suppress(NotFoundError):
-            await data.models.stored(place, key)
-            return MODEL
+            return await data.models.stored(place, key)
         with contextlib.suppress(NotFoundError):
-            await data.scripts.get(place, key)
-            return SCRIPT
+            return await data.scripts.get(place, key)
         with contextlib.suppress(NotFoundError):
-            await data.notebooks.get(place, key.removesuffix(SUFFIX))
-            return NOTEBOOK
+            return await data.notebooks.get(place, key.removesuffix(SUFFIX))
         raise NotFoundError(f"there is no model, script or job {key[:200]!r}")
 
     async def _ask(self, call: Call, word: str, given: bytes, note: Note) -> None:
         exchange = call.exchange
         datax, datay = exchange.parameter("datax"), exchange.parameter("datay")
-        action = Action(word, datax, datay, rows_of(given), tidy=True)
+        action = Action(word, datax, datay, rows_of(given), tidy=True, checked=True)
         if exchange.wants_task:
             task = await self._data.tasks.model(
                 call.who, call.place, call.key, action, note=encoded(note),
@@ -117,9 +114,17 @@ class Services:
 
     async def doc(self, call: Call) -> None:
         """Answer with the API document of what the name means."""
-        kind, _ = await self._meant(call)
-        words = sorted(ASKING) if kind == MODEL else [RUN]
-        await call.reply(service_document(call.exchange.mount, call.key, words, call.profile))
+        found, _ = await self._meant(call)
+        words = sorted(ASKING) if found.kind == MODEL else [RUN]
+        signature = found.manifest.get("signature") or {}
+        made = service_document(call.exchange.mount, call.key, words, signature, call.profile)
+        await call.reply(made)
+
+
+def natural(found: Stored, method: str) -> str:
+    """Return what is done when the path says nothing: as its signature says, or as is usual."""
+    actions = (found.manifest.get("signature") or {}).get("actions", {})
+    return str(actions.get(method) or NATURAL[found.kind])
 
 
 def rows_of(given: bytes) -> bytes:

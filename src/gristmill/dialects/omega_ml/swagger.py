@@ -31,8 +31,13 @@ def swagger(base: str, profile: str) -> Json:
     return _document(base, OPERATIONS, profile)
 
 
-def service_document(mount: str, key: str, words: Sequence[str], profile: str) -> Json:
-    """Return the document of one service. words: actions that it has."""
+def service_document(
+    mount: str, key: str, words: Sequence[str], signature: Json, profile: str
+) -> Json:
+    """Return the document of one service.
+
+    words: actions that it has. signature: the schemas linked to it: X is given, Y answered.
+    """
     operations = [
         each
         for each in OPERATIONS
@@ -40,6 +45,7 @@ def service_document(mount: str, key: str, words: Sequence[str], profile: str) -
     ]
     made = _document(f"{mount}/api", operations, profile)
     made["info"]["title"] = key
+    made["definitions"].update({part: signature[part] for part in "XY" if part in signature})
     made["paths"] = {
         path.replace("{name}", quote(key, safe="/")).rstrip("/"): {
             method: _without_path(each) for method, each in methods.items()

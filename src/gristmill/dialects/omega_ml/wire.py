@@ -104,11 +104,20 @@ class ModelCard(msgspec.Struct):
     name: str
 
 
+class Signature(msgspec.Struct, omit_defaults=True):
+    """What a service is given and answers, as JSON schemas; which action a method stands for."""
+
+    X: dict[str, Any] | None = None
+    Y: dict[str, Any] | None = None
+    actions: dict[str, str] = {}
+
+
 class ModelBody(msgspec.Struct):
     """A model to be made: steps of [class, arguments] or [name, class, arguments]."""
 
     name: str
     pipeline: list[list[Any]]
+    signature: Signature | None = None
 
 
 class ModelCreated(msgspec.Struct):
@@ -255,6 +264,7 @@ class ScriptBody(msgspec.Struct):
     """A script to be stored: text that defines run(om, *args, **kwargs)."""
 
     code: str
+    signature: Signature | None = None
 
 
 class ScriptResult(msgspec.Struct):

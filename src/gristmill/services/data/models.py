@@ -48,7 +48,7 @@ class Call(NamedTuple):
     """An action with its data: names of tables with projections, or rows as inline JSON.
 
     params: such as classes of partial_fit. tidy: show predictions that miss a whole number by
-    rounding errors alone as that number.
+    rounding errors alone as that number. checked: by the schemas linked to the model.
     """
 
     action: str
@@ -57,6 +57,7 @@ class Call(NamedTuple):
     body: bytes = b""
     params: Mapping[str, Any] = {}
     tidy: bool = False
+    checked: bool = False
 
 
 class Reference(NamedTuple):
@@ -118,7 +119,7 @@ class Models:
     ) -> Stored:
         question = {"op": "model.create", "root": self._core.root, "path": path}
         answer = await self._core.workers.call(question, body)
-        manifest = {"estimator": answer.header["estimator"]}
+        manifest = {key: answer.header[key] for key in ("estimator", "signature")}
         size = answer.header["size"]
 
         def work(tx: Transaction) -> Stored:
@@ -230,6 +231,9 @@ class Models:
             "datay": None,
             "extra": {},
         }
+        if call.checked:
+            stored = await self._core.get(place, MODEL, version.name)
+            question["signature"] = stored.manifest.get("signature")
         for field, reference in (("datax", call.datax), ("datay", call.datay)):
             if reference:
                 question[field] = await self._datasets.source(place, reference, field)

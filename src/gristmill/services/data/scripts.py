@@ -41,7 +41,7 @@ class Scripts:
         root = self._core.root
         question = {"op": "script.put", "root": root, "path": path, "archive": archive}
         answer = await self._core.workers.call(question, body)
-        manifest = {"path": path, "form": answer.header["form"], "size": answer.header["size"]}
+        manifest = {"path": path, **answer.header}
         return await self._core.queue.database.write(
             lambda tx: put_blob_object(self._core, tx, place, SCRIPT, name, FORMAT, manifest)
         )

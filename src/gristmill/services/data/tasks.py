@@ -182,8 +182,13 @@ class Tasks:
         kwargs: Mapping[str, str],
         note: bytes = b"",
         dialect: Dialect = Dialect.NATIVE,
+        *,
+        checked: bool = False,
     ) -> DataTask:
-        """Call a script's ``run`` with a JSON value and keywords. Raises NotFoundError."""
+        """Call a script's ``run`` with a JSON value and keywords. Raises NotFoundError.
+
+        checked: value and result, by the schemas linked to the script.
+        """
         found = await self._scripts.get(place, name)
         task = self._new_id()
         token = await self._tokens.create(
@@ -201,6 +206,7 @@ class Tasks:
             "token": token.secret_text,
             "bucket": place.bucket,
             "kwargs": dict(kwargs),
+            "signature": found.manifest.get("signature") if checked else None,
         }
         words = self._own_process("gristmill.workers.script_run", task)
         plan = _Plan(
