@@ -49,7 +49,7 @@ def listener_of(scope: Scope) -> str:
 
 def under(path: str, prefixes: Sequence[str]) -> bool:
     """Whether path is one of prefixes or lies below it, by whole segments."""
-    for prefix in prefixes:  # noqa: SIM110 - asked several times a request: a generator is dear
+    for prefix in prefixes:
         if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}:
             return True
     return False
