@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import platform
 import signal
@@ -52,6 +53,9 @@ from gristmill.protocol.messages import PROTOCOL_VERSION, Finished, Held, Regist
 
 PRESENCE_CHECK = 1.0
 """Seconds between looks at whether the agent still has a reason to be."""
+
+GARBAGE_THRESHOLDS = (10_000, 20, 20)
+"""Ten thousand jobs make few cycles: look for some rarely."""
 
 LAST_WORDS = 2.0
 """Seconds a leaving agent tries to have its last results acknowledged."""
@@ -327,6 +331,10 @@ def main(arguments: list[str] | None = None) -> int:
             # A full disk, say. Whoever started this agent tries again.
             print(f"gristmill agent: cannot start in {config.home}: {error}", file=sys.stderr)
             return 1
+        # What is loaded by now stays: it need not be looked through for garbage again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         return asyncio.run(agent.run())
     except RefusedError as error:
         print(f"gristmill agent: the server refuses this agent: {error}", file=sys.stderr)
