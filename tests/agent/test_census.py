@@ -23,7 +23,7 @@ def test_a_plain_tree_belongs_to_its_member() -> None:
         census = take_census([first, second])
         assert len(census.members[first.marker]) == 3
         assert len(census.members[second.marker]) == 2
-        assert census.strays == []
+        assert house.new(census.strays) == []
         assert len(members_of(first)) == 3
         assert len(members_of(first, thorough=True)) == 3
 
@@ -63,7 +63,7 @@ def test_an_orphan_never_seen_and_without_environment_is_a_stray() -> None:
     with Household() as house:
         member = house.spawn(BARE_HIDER)
         assert len(members_of(member)) == 1
-        (stray,) = take_census([member]).strays
+        (stray,) = house.new(take_census([member]).strays)
         assert read_stat(stray.process.pid) is not None
 
 
@@ -92,7 +92,7 @@ def test_the_agent_and_its_own_helpers_are_nobodys() -> None:
         helper = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})
         census = take_census([member])
         assert [stat.process.pid for stat in census.members[member.marker]] == [member.main.pid]
-        assert [stat.process for stat in census.strays] == [identify(helper)]
+        assert [stat.process for stat in house.new(census.strays)] == [identify(helper)]
 
 
 def test_a_member_without_a_process_owns_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,4 +108,4 @@ def test_a_member_without_a_process_owns_no_session(monkeypatch: pytest.MonkeyPa
         waiting = MemberProcesses("node/2.1.0", Process(0, 0))
         census = take_census([waiting])
         assert census.members[waiting.marker] == []
-        assert len(census.strays) == 1
+        assert len(house.new(census.strays)) == 1

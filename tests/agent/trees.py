@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +14,7 @@ from gristmill.agent.census import MemberProcesses
 from gristmill.agent.processes import (
     MARKER_VARIABLE,
     Process,
+    Stat,
     all_pids,
     descendants,
     identify,
@@ -55,6 +56,10 @@ class Household:
 
     def _is_new(self, process: Process) -> bool:
         return process.pid not in self._earlier
+
+    def new(self, stats: Iterable[Stat]) -> list[Stat]:
+        """Return those that are not children this process had before, of other tests say."""
+        return [stat for stat in stats if self._is_new(stat.process)]
 
     def reap(self) -> None:
         """Collect every zombie that is not somebody else's."""
