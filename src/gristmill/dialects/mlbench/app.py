@@ -8,6 +8,7 @@ from gristmill.dialects.mlbench.access import Access
 from gristmill.dialects.mlbench.errors import ClientGoneError, RefusedError, detail, refusal
 from gristmill.dialects.mlbench.exchange import App, Exchange, Receive, Scope, Send, header
 from gristmill.dialects.mlbench.images import TEMPLATES
+from gristmill.dialects.mlbench.logins import SITE
 from gristmill.dialects.mlbench.metrics import Metrics
 from gristmill.dialects.mlbench.pods import (
     PREFIX,
@@ -56,7 +57,7 @@ class Mlbench:
     def __init__(self, house: House, settings: MlbenchSettings) -> None:
         self._house, self._settings = house, settings
         self._host = own_address()
-        self._access = Access(house.tokens, settings, house.chance)
+        self._access = Access(house.tokens, settings, house.web_sessions(SITE))
         self._runs = Runs(house, settings, self._host)
         self._site = Site(house, settings, self._access, self._runs, self._known_pods)
         metrics = Metrics(house, self._runs)

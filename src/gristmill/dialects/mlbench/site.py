@@ -79,15 +79,13 @@ class Site:
             kind, raw = await exchange.raw_body()
             fields = mapping(parse_body(kind or FORM, raw))
             wanted = text(fields, "next")
-            token = text(fields, "token").strip()
-            await self._access.holder_of(token, writing=False)
+            handle = await self._access.log_in(text(fields, "token").strip())
         except ClientGoneError:
             return
         except (RefusedError, GristmillError) as error:
             refused = error if isinstance(error, RefusedError) else refusal(error)
             await _show(send, refused.status, pages.login_page(home, "", words_of(refused)))
             return
-        handle = self._access.logins.open(token)
         place = (b"location", _own_place(home, wanted))
         await answer(send, 303, b"", [place, (b"set-cookie", cookie(scope, handle))])
 
