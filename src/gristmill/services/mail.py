@@ -14,7 +14,7 @@ import structlog
 
 from gristmill.domain.clock import Chance
 from gristmill.domain.errors import UnavailableError
-from gristmill.services.waiting import pause, wait_for
+from gristmill.services.waiting import PAUSE_AFTER_FAILURE, pause, wait_for
 from gristmill.store import mail as store
 from gristmill.store.database import Database, Transaction
 from gristmill.store.mail import Letter
@@ -27,7 +27,6 @@ KEPT_FOR = 3 * 86_400.0
 
 MOST_A_ROUND = 50
 RELAY_TIMEOUT = 20.0
-PAUSE_AFTER_FAILURE = 1.0
 LONGEST_SUBJECT = 200
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from gristmill.domain.errors import UnavailableError
 from gristmill.domain.state import TERMINAL, JobState
 from gristmill.services.mail import Mailer
 from gristmill.services.queue.core import QueueCore
-from gristmill.services.waiting import pause
+from gristmill.services.waiting import PAUSE_AFTER_FAILURE, pause
 from gristmill.store.agents import get_agents
 from gristmill.store.database import Transaction
 from gristmill.store.events import events_after, last_event
@@ -25,7 +25,6 @@ from gristmill.store.mail import (
 
 MOST_AT_ONCE = 500
 IDLE = 3_600.0
-PAUSE_AFTER_FAILURE = 1.0
 
 _OUTCOMES = {
     JobState.COMPLETE: "completed",

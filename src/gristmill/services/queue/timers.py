@@ -9,7 +9,7 @@ from gristmill.domain.state import JobState, Trigger
 from gristmill.services.queue.core import QueueCore
 from gristmill.services.queue.ledger import Ledger
 from gristmill.services.queue.search import KEPT_LISTED
-from gristmill.services.waiting import pause, wait_for
+from gristmill.services.waiting import PAUSE_AFTER_FAILURE, every_hour, pause, wait_for
 from gristmill.store.database import Transaction
 from gristmill.store.jobs import delete_jobs, ids_of
 from gristmill.store.web_sessions import delete_expired
@@ -17,8 +17,6 @@ from gristmill.store.workflows import delete_workflow
 
 MOST_AT_ONCE = 1_000
 MOST_EVENTS = 10_000
-PAUSE_AFTER_FAILURE = 1.0
-HOUSEKEEPING_INTERVAL = 3_600.0
 KEEP_IDEMPOTENCY_KEYS = 7 * 86_400.0
 """Seconds after which an Idempotency-Key may mean something new."""
 
@@ -70,13 +68,7 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Tidy every hour until cancelled."""
-        while True:
-            try:
-                await self.tidy()
-            except UnavailableError:
-                await pause(PAUSE_AFTER_FAILURE)
-                continue
-            await pause(HOUSEKEEPING_INTERVAL)
+        await every_hour(self.tidy)
 
     async def tidy(self) -> None:
         """Remove all that is due, in batches that leave room for others."""

@@ -2,20 +2,16 @@
 
 from functools import partial
 
-from gristmill.domain.errors import UnavailableError
 from gristmill.domain.runs import Phase
 from gristmill.services.schedules.core import ScheduleCore
 from gristmill.services.schedules.turn import Turn
-from gristmill.services.waiting import pause
+from gristmill.services.waiting import every_hour
 from gristmill.store.database import Transaction
 from gristmill.store.runs import delete_logs, logged, logs_before, oldest_logs
 from gristmill.store.schedules import logged_schedules, sum_completed
 
-INTERVAL = 3_600.0
 MOST_AT_ONCE = 500
 """Logs found or deleted in one transaction, so that others get their turn."""
-
-PAUSE_AFTER_FAILURE = 1.0
 
 
 class LogKeeping:
@@ -27,13 +23,7 @@ class LogKeeping:
 
     async def run(self) -> None:
         """Tidy every hour until cancelled."""
-        while True:
-            try:
-                await self.tidy()
-            except UnavailableError:
-                await pause(PAUSE_AFTER_FAILURE)
-                continue
-            await pause(INTERVAL)
+        await every_hour(self.tidy)
 
     async def tidy(self) -> None:
         """Delete all logs that need not be kept. Raises UnavailableError."""

@@ -9,14 +9,13 @@ from gristmill.services.schedules.dispatch import dispatch
 from gristmill.services.schedules.killing import call_for_kills
 from gristmill.services.schedules.turn import Turn
 from gristmill.services.schedules.workers import Workers
-from gristmill.services.waiting import pause
+from gristmill.services.waiting import PAUSE_AFTER_FAILURE, pause
 from gristmill.store.database import Transaction
 from gristmill.store.runs import all_open_runs
 
 MOST_AT_ONCE = 100
 """Schedules looked at in one transaction, so that others get their turn at the writer."""
 
-PAUSE_AFTER_FAILURE = 1.0
 
 log = structlog.get_logger()
 
