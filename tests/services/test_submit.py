@@ -4,6 +4,7 @@ from gristmill.domain.dialect import Dialect
 from gristmill.domain.errors import InvalidInputError
 from gristmill.domain.state import JobState
 from gristmill.services.queue.submit import Submission
+from gristmill.store.database import Transaction
 from tests.services.conftest import Play
 from tests.services.mill import ANN, BEN, EVERYBODY, Mill, spec
 
@@ -137,6 +138,20 @@ def test_what_a_dialect_adds_is_kept(play: Play) -> None:
         first = await mill.listing.get(ANN, 1)
         assert (first.row.dialect_data, first.row.head.dialect) == (b"\x00\xff", Dialect.WR)
         assert (await mill.listing.get(ANN, 2)).row.dialect_data is None
+
+    play(story)
+
+
+def test_a_shape_is_known_before_its_first_row_can_be_seen(play: Play) -> None:
+    async def story(mill: Mill) -> None:
+        await mill.one()
+        shapes = mill.core.shapes
+        fresh = next(iter(shapes.by_id.values()))._replace(memory=12_345)
+
+        def work(tx: Transaction) -> None:
+            assert shapes.by_id[shapes.number(tx, fresh)] == fresh
+
+        await mill.core.database.write(work)
 
     play(story)
 

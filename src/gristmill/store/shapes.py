@@ -66,6 +66,9 @@ class Shapes:
             del values[name]
         row = tx.one("find_shape", **values) or tx.must("insert_shape", **values)
         number: int = row[0]
+        # Others see its rows from the commit on, which is before what follows the commit. Should
+        # there be none, no row has this number until another shape gets it.
+        self.by_id[number] = self._reckoned(shape)
         tx.after_commit(lambda: self._remember(number, shape))
         return number
 
@@ -93,7 +96,10 @@ class Shapes:
 
     def _remember(self, number: int, shape: Shape) -> None:
         self._ids[shape] = number
-        self.by_id[number] = advised(shape, self._advice(shape.bucket)) if shape.bucket else shape
+        self.by_id[number] = self._reckoned(shape)
+
+    def _reckoned(self, shape: Shape) -> Shape:
+        return advised(shape, self._advice(shape.bucket)) if shape.bucket else shape
 
 
 def _constraints(shape: Shape) -> str:
